@@ -1,0 +1,1 @@
+//! The reference OS and its builder.
