@@ -1,0 +1,1 @@
+//! The catalogue of boards and OS profiles: partial documents to complete types.

@@ -1,0 +1,1 @@
+//! The shakedown command: composition root and one file a subcommand.

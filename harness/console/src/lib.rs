@@ -1,0 +1,1 @@
+//! Matching, the boot machine, recordings: no clock, no async, fed with chunks.

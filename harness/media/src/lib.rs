@@ -1,0 +1,1 @@
+//! Image sources, the proven writer, partition and file system reading, offline edits.

@@ -1,0 +1,1 @@
+//! One run on one slot: provision, boot, cases, collect; adjudicates blame.

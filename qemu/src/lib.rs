@@ -1,0 +1,1 @@
+//! A rig made of processes: QEMU machines as slots.

@@ -1,0 +1,1 @@
+//! Renderers of the journal: terminal, JUnit, TAP, JSON, HTML, summary.

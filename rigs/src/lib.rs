@@ -1,0 +1,1 @@
+//! Drivers for real rig hardware, one file each.

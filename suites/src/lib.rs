@@ -1,0 +1,1 @@
+//! The cases: YAML checks and Rust cases side by side.
