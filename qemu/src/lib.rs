@@ -1,1 +1,3 @@
 //! A rig made of processes: QEMU machines as slots.
+
+pub mod qmp;
