@@ -24,7 +24,9 @@ pub mod time;
 
 pub use board::{Arch, Board, Provision};
 pub use boot::{BadSpec, BootFailure, BootReport, BootSpec, Seen, StageSpec, StageTime};
-pub use case::{Case, CaseSpec, Cut, Dut, Edit, Effect, Evidence, Failure, Reboot, Resets, Sabotage};
+pub use case::{
+    Case, CaseSpec, Cut, Dut, Edit, Effect, Evidence, Failure, LoginTry, Reboot, Resets, Sabotage,
+};
 pub use console::{Chunk, Closed, Console, ConsoleLog, ConsoleTx, Cursor, Hit, Mark, Matcher, Tap, WaitEnd};
 pub use event::{Event, Measure, Sink};
 pub use fault::{Fault, InfraKind, Rig};

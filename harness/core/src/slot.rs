@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Fut;
 use crate::board::Board;
+use crate::case::LoginTry;
 use crate::console::{Console, ConsoleLog};
 use crate::fault::Rig;
 use crate::ids::Capability;
@@ -116,6 +117,14 @@ pub trait Shells: Send + Sync {
         target: &'a SshTarget,
         by: &'a Deadline,
     ) -> Fut<'a, Result<(Arc<dyn Shell>, String), ShellError>>;
+    /// Tries to log in as somebody who must not get in; whether the DUT let us in.
+    fn try_login<'a>(
+        &'a self,
+        addr: SocketAddr,
+        user: &'a str,
+        how: LoginTry,
+        by: &'a Deadline,
+    ) -> Fut<'a, Result<bool, ShellError>>;
     /// Logs in on the console.
     fn login<'a>(
         &'a self,

@@ -74,12 +74,14 @@ impl Clock for RealClock {
 /// slot from the time its threads waited for a core), read by every DUT deadline.
 #[derive(Debug)]
 pub struct PaceGauge {
-    bits: AtomicU64,
+    strain: AtomicU64,
+    measured: AtomicU64,
 }
 
 impl Default for PaceGauge {
     fn default() -> Self {
-        Self { bits: AtomicU64::new(1.0f64.to_bits()) }
+        let one = || AtomicU64::new(1.0f64.to_bits());
+        Self { strain: one(), measured: one() }
     }
 }
 
@@ -87,16 +89,26 @@ impl PaceGauge {
     /// No deadline is ever stretched beyond this factor.
     pub const MAX: f64 = 6.0;
 
-    /// The factor in force.
+    /// The factor in force: how slow the DUT was at its last boot, times how short of CPU its host is now.
     pub fn factor(&self) -> f64 {
-        f64::from_bits(self.bits.load(Ordering::Relaxed))
+        let part = |bits: &AtomicU64| f64::from_bits(bits.load(Ordering::Relaxed));
+        (part(&self.strain) * part(&self.measured)).clamp(1.0, Self::MAX)
     }
 
-    /// Sets the factor, held within 1 and [`Self::MAX`]; returns what is in force now.
+    /// Sets how much the DUT waits for its host's CPU right now; returns the factor in force.
     pub fn set(&self, factor: f64) -> f64 {
+        self.store(&self.strain, factor)
+    }
+
+    /// Sets how slow the DUT was at its last boot; returns the factor in force.
+    pub fn measured(&self, factor: f64) -> f64 {
+        self.store(&self.measured, factor)
+    }
+
+    fn store(&self, part: &AtomicU64, factor: f64) -> f64 {
         let held = if factor.is_finite() { factor.clamp(1.0, Self::MAX) } else { 1.0 };
-        self.bits.store(held.to_bits(), Ordering::Relaxed);
-        held
+        part.store(held.to_bits(), Ordering::Relaxed);
+        self.factor()
     }
 }
 

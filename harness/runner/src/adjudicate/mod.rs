@@ -1,0 +1,86 @@
+//! The one place where blame is given: a pure function over a table of symptoms.
+//!
+//! Drivers give faults, cases give failures, shells give *unreachable*; here they
+//! meet what was observed around them, and the first row of the table that fits
+//! decides. What no row decides is *undetermined*, which is never a pass and
+//! never the rig's fault.
+
+mod signs;
+mod table;
+
+pub use signs::{BadLine, ConsoleState, CutKind, Observed, Sign};
+pub use table::{SYMPTOMS, Symptom, Verdict};
+
+use shakedown_core::{Blame, Cut, Failure, Fault, InfraKind, Outcome, ShellError};
+
+/// What the adjudicator decided, and by which row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// For the journal.
+    pub outcome: Outcome,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// The row's id.
+    pub because: &'static str,
+}
+
+/// Decides what came of a case or a step that ended early.
+pub fn adjudicate(cut: &Cut, observed: &Observed) -> Decision {
+    let kind = CutKind::of(cut);
+    let row = SYMPTOMS
+        .iter()
+        .find(|row| row.cut.contains(&kind) && row.all.iter().all(|sign| sign.holds(cut, observed)))
+        .unwrap_or(&table::NO_ROW);
+    decide(row, cut, observed)
+}
+
+fn decide(row: &'static Symptom, cut: &Cut, observed: &Observed) -> Decision {
+    let (outcome, blame) = match row.verdict {
+        Verdict::Fail(blame) => (Outcome::Fail(failure(row, cut, observed)), blame),
+        Verdict::AsTheLineSays => {
+            let blame = signs::bad_line(cut, observed).map_or(Blame::Os, |line| line.blame);
+            let outcome = match blame {
+                Blame::Rig => Outcome::Infra(infra(row, cut, observed)),
+                Blame::Undetermined => Outcome::Undetermined { seen: observed.seen(row.says, cut) },
+                _ => Outcome::Fail(failure(row, cut, observed)),
+            };
+            (outcome, blame)
+        }
+        Verdict::Infra => (Outcome::Infra(infra(row, cut, observed)), Blame::Rig),
+        Verdict::Undetermined => {
+            (Outcome::Undetermined { seen: observed.seen(row.says, cut) }, Blame::Undetermined)
+        }
+        Verdict::Error => {
+            let what = match cut {
+                Cut::Broken(what) => what.clone(),
+                other => signs::describe(other),
+            };
+            (Outcome::Error { what }, Blame::Harness)
+        }
+    };
+    Decision { outcome, blame, because: row.id }
+}
+
+fn failure(row: &Symptom, cut: &Cut, observed: &Observed) -> Failure {
+    match cut {
+        Cut::Fail(failure) => failure.clone(),
+        Cut::Boot(boot) => Failure::new(boot.headline(), "a boot to ready", signs::got_of(boot, observed)),
+        _ => Failure::new(row.says, "the DUT to answer", observed.seen(row.says, cut)[1..].join("; ")),
+    }
+}
+
+fn infra(row: &Symptom, cut: &Cut, observed: &Observed) -> Fault {
+    match cut {
+        Cut::Rig(fault) | Cut::Shell(ShellError::Rig(fault)) => fault.clone(),
+        _ => Fault::new(row.infra, "rig", "keep", "the DUT running").expected(
+            "a working rig",
+            format!("{} ({})", row.says, observed.seen(row.says, cut)[1..].join("; ")),
+        ),
+    }
+}
+
+/// The kind of rig failure that a row stands for when no driver named one.
+const NO_KIND: InfraKind = InfraKind::Host;
+
+#[cfg(test)]
+mod tests;

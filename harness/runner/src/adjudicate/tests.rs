@@ -1,0 +1,203 @@
+//! A test a row: each has an example that it decides, and without it the example ends elsewhere.
+
+use std::time::Duration;
+
+use shakedown_core::console::Closed;
+use shakedown_core::time::Waited;
+use shakedown_core::{BootFailure, Level, NetPath, ProcessState, Stop, Unreachable};
+
+use super::*;
+
+fn stop() -> Stop {
+    Stop::Late(Waited {
+        name: "login".into(), waited: Duration::from_secs(9), last_seen: "Starting…".into()
+    })
+}
+
+fn shell(unreachable: Unreachable) -> Cut {
+    Cut::Shell(ShellError::Dut(unreachable))
+}
+
+fn late(after: &str) -> Cut {
+    Cut::Boot(BootFailure::Late { stage: "next".into(), after: after.into(), stop: stop() })
+}
+
+fn with(change: impl FnOnce(&mut Observed)) -> Observed {
+    let mut observed = Observed::healthy();
+    change(&mut observed);
+    observed
+}
+
+fn path(path: NetPath) -> Observed {
+    with(|o| o.path = path)
+}
+
+fn dark(path: NetPath) -> Observed {
+    with(|o| (o.path, o.console) = (path, ConsoleState::Quiet))
+}
+
+fn bad(blame: Blame) -> BadLine {
+    BadLine { id: "kernel-panic".into(), blame, line: "Kernel panic - not syncing".into() }
+}
+
+/// For each row: what happened, what was seen, what must come of it.
+fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
+    let closed = || shell(Unreachable::Closed("EOF".into()));
+    let hung = || shell(Unreachable::Hung(stop()));
+    let mute = || shell(Unreachable::Mute(stop()));
+    let boot_bad = Cut::Boot(BootFailure::Bad {
+        id: "no-boot-device".into(),
+        says: "the firmware found nothing to boot".into(),
+        blame: Blame::Image,
+        stage: "power".into(),
+        lines: vec!["No bootable device.".into()],
+    });
+    let cancelled = Stop::Cancelled(stop().waited().clone());
+    let fault = Fault::new(InfraKind::Power, "gpio", "set", "line 17").expected("on", "off");
+    vec![
+        ("interrupted", Cut::Late(cancelled), Observed::healthy(), "undetermined", Blame::Undetermined),
+        ("broken-case", Cut::Broken("pattern".into()), Observed::healthy(), "error", Blame::Harness),
+        ("assertion", Cut::Fail(Failure::new("a", "b", "c")), path(NetPath::Refused), "fail", Blame::Os),
+        ("driver-fault", Cut::Rig(fault), Observed::healthy(), "infra", Blame::Rig),
+        ("host-sick", closed(), with(|o| o.vitals.host = Some("disk full".into())), "infra", Blame::Rig),
+        (
+            "process-died",
+            closed(),
+            with(|o| o.vitals.process = ProcessState::Died("signal 9".into())),
+            "infra",
+            Blame::Rig,
+        ),
+        ("bad-line-at-boot", boot_bad, Observed::healthy(), "fail", Blame::Image),
+        ("bad-line-in-case", closed(), with(|o| o.bad = Some(bad(Blame::Os))), "fail", Blame::Os),
+        ("switched-itself-off", closed(), with(|o| o.vitals.process = ProcessState::Off), "fail", Blame::Os),
+        ("power-lost", closed(), with(|o| o.power = Some(Level::Off)), "infra", Blame::Rig),
+        ("rig-network-down", hung(), path(NetPath::RigDown("no carrier".into())), "infra", Blame::Rig),
+        (
+            "rebooted-in-case",
+            closed(),
+            with(|o| o.rebooted = Some("Linux version".into())),
+            "fail",
+            Blame::Os,
+        ),
+        ("starved", hung(), with(|o| o.vitals.starved = 6.5), "infra", Blame::Rig),
+        (
+            "reset-at-boot",
+            Cut::Boot(BootFailure::Reset { stage: "kernel".into(), line: "GRUB".into() }),
+            Observed::healthy(),
+            "fail",
+            Blame::Os,
+        ),
+        (
+            "stage-missing",
+            Cut::Boot(BootFailure::OutOfOrder {
+                expected: "kernel".into(),
+                got: "login".into(),
+                line: "login:".into(),
+            }),
+            Observed::healthy(),
+            "fail",
+            Blame::Os,
+        ),
+        (
+            "console-closed",
+            Cut::Boot(BootFailure::Closed(Closed { why: "unplugged".into(), last_seen: String::new() })),
+            with(|o| o.console = ConsoleState::Closed),
+            "infra",
+            Blame::Rig,
+        ),
+        (
+            "dark-from-power-on",
+            late("power"),
+            with(|o| o.console = ConsoleState::NeverSpoke),
+            "undetermined",
+            Blame::Undetermined,
+        ),
+        ("no-ssh-after-login", late("login"), path(NetPath::Refused), "fail", Blame::Os),
+        ("mute-ssh-after-login", late("login"), path(NetPath::Mute), "fail", Blame::Os),
+        (
+            "no-network-at-boot",
+            late("login"),
+            path(NetPath::RigDown("no carrier".into())),
+            "infra",
+            Blame::Rig,
+        ),
+        ("not-ready-after-login", late("shell"), Observed::healthy(), "fail", Blame::Os),
+        ("no-network-after-login", late("login"), path(NetPath::Silent), "undetermined", Blame::Undetermined),
+        ("stuck-at-boot", late("kernel"), Observed::healthy(), "fail", Blame::Os),
+        ("ssh-refused", closed(), path(NetPath::Refused), "fail", Blame::Os),
+        ("ssh-mute", mute(), path(NetPath::Mute), "fail", Blame::Os),
+        ("session-ended", closed(), Observed::healthy(), "fail", Blame::Os),
+        ("command-hung", hung(), Observed::healthy(), "fail", Blame::Os),
+        (
+            "not-ssh",
+            shell(Unreachable::Garbage("HTTP/1.1".into())),
+            path(NetPath::Unknown),
+            "fail",
+            Blame::Os,
+        ),
+        (
+            "locked-out",
+            shell(Unreachable::Denied("publickey".into())),
+            Observed::healthy(),
+            "fail",
+            Blame::Os,
+        ),
+        (
+            "other-host-key",
+            shell(Unreachable::WrongHostKey { expected: "SHA256:a".into(), got: "SHA256:b".into() }),
+            Observed::healthy(),
+            "undetermined",
+            Blame::Undetermined,
+        ),
+        ("too-late", Cut::Late(stop()), path(NetPath::Silent), "fail", Blame::Os),
+        ("too-late-over-ssh", Cut::Late(stop()), dark(NetPath::Speaks), "fail", Blame::Os),
+        ("network-lost", hung(), path(NetPath::Silent), "undetermined", Blame::Undetermined),
+        ("all-dark", hung(), dark(NetPath::Silent), "undetermined", Blame::Undetermined),
+    ]
+}
+
+#[test]
+fn every_row_decides_its_example() {
+    for (row, cut, observed, word, blame) in examples() {
+        let decision = adjudicate(&cut, &observed);
+        assert_eq!(
+            (decision.because, decision.outcome.word(), decision.blame),
+            (row, word, blame),
+            "{cut:?}"
+        );
+        assert!(!decision.outcome.headline().is_empty(), "{row} says nothing");
+    }
+    let ids: Vec<_> = SYMPTOMS.iter().map(|row| row.id).collect();
+    let covered: Vec<_> = examples().into_iter().map(|(row, ..)| row).collect();
+    assert_eq!(ids, covered, "each row has one example, in the table's order");
+    assert!(ids.len() >= 20);
+}
+
+#[test]
+fn what_no_row_knows_is_undetermined() {
+    let nothing = with(|o| (o.power, o.console, o.path) = (None, ConsoleState::None, NetPath::Unknown));
+    let decision = adjudicate(&shell(Unreachable::NoRoute("timeout".into())), &nothing);
+    assert_eq!((decision.because, decision.blame), ("no-row", Blame::Undetermined));
+}
+
+#[test]
+fn a_known_bad_line_carries_its_own_blame() {
+    let rig_line = with(|o| o.bad = Some(bad(Blame::Rig)));
+    let decision = adjudicate(&shell(Unreachable::Closed("EOF".into())), &rig_line);
+    assert_eq!((decision.outcome.word(), decision.blame), ("infra", Blame::Rig));
+}
+
+#[test]
+fn undetermined_is_never_a_pass_and_never_infra() {
+    for (_, cut, observed, ..) in examples() {
+        let decision = adjudicate(&cut, &observed);
+        let fits = match decision.outcome {
+            Outcome::Infra(_) => decision.blame == Blame::Rig,
+            Outcome::Undetermined { .. } => decision.blame == Blame::Undetermined,
+            Outcome::Error { .. } => decision.blame == Blame::Harness,
+            Outcome::Fail(_) => matches!(decision.blame, Blame::Os | Blame::Image),
+            Outcome::Pass | Outcome::Skip { .. } | Outcome::Blocked { .. } => false,
+        };
+        assert!(fits, "{decision:?}");
+    }
+}
