@@ -68,6 +68,12 @@ pub trait Medium: Send {
         Ok(())
     }
 
+    /// Whether the medium knows, without reading, that a range reads as zeros: a hole of a sparse file.
+    /// `false` says nothing.
+    fn known_zero(&mut self, _off: u64, _len: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// All that was written is on the medium, and later reads come from the medium, not from a cache.
     fn barrier(&mut self) -> io::Result<()>;
 }
