@@ -60,7 +60,8 @@ impl Leader {
 
     /// Completes when the process has ended.
     pub(super) async fn exited(&self) -> io::Result<ExitStatus> {
-        let watched = AsyncFd::register_with_interest(self.pidfd.try_clone()?, Interest::READABLE)?;
+        #[expect(deprecated, reason = "an OwnedFd keeps what the new, unsafe name asks of its caller")]
+        let watched = AsyncFd::with_interest(self.pidfd.try_clone()?, Interest::READABLE)?;
         loop {
             if let Some(status) = self.try_status()? {
                 return Ok(status);
