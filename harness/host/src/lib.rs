@@ -10,6 +10,7 @@ pub mod group;
 pub mod key;
 pub mod lock;
 pub mod process;
+pub mod pump;
 pub mod warden;
 
 pub use key::KeyPair;

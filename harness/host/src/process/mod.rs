@@ -4,6 +4,7 @@ mod capture;
 mod child;
 mod leader;
 mod run;
+mod terminal;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
