@@ -1,0 +1,81 @@
+//! The values behind `{fact}` placeholders.
+//!
+//! Looked up in this order: what the runner knows of the run ([`Dut::facts`]),
+//! what follows from the OS profile's typed fields, and, for the NTP server, the
+//! rig itself, which starts one when it is first asked.
+
+use shakedown_core::{Cut, Deadline, Dut, OsProfile};
+
+use crate::template::Values;
+
+/// Facts whose value the rig gives when a case first needs it.
+pub const OFFERED: [&str; 3] = ["ntp", "ntp-host", "ntp-port"];
+
+/// Facts that the runner has in every run.
+pub const RUN: [&str; 5] = ["board", "arch", "hostname", "uuid", "public-key"];
+
+/// Facts that follow from the typed fields of an OS profile, whatever it lists under `facts:`.
+pub fn typed(profile: &OsProfile) -> Values {
+    let engine = &profile.engine;
+    let mut values = Values::new();
+    let mut put = |name: &str, value: String| values.insert(name.to_owned(), value);
+    put("engine", engine.command.clone());
+    put("engine-unit", engine.unit.clone());
+    put("engine-process", engine.process.clone());
+    put("engine-healthy", engine.healthy.clone());
+    put("engine-tcp-port", engine.tcp_port.to_string());
+    put("ssh-port", profile.ssh.port.to_string());
+    put("config", profile.config.mounted.clone());
+    for (role, label) in &profile.partitions {
+        put(&format!("partition-{role}"), label.clone());
+    }
+    if let Some(update) = &profile.update {
+        put("update-file", update.file.clone());
+        put("update-slot", update.slot.clone());
+        for (name, path) in &update.markers {
+            put(&format!("marker-{name}"), path.clone());
+        }
+    }
+    values
+}
+
+/// Whether a profile has a value for this fact, now or when the rig is asked.
+pub fn known(profile: &OsProfile, name: &str) -> bool {
+    OFFERED.contains(&name)
+        || profile.facts.contains_key(name)
+        || RUN.contains(&name)
+        || typed(profile).contains_key(name)
+}
+
+/// The values of all facts that are known without asking the rig.
+pub fn at_hand(dut: &dyn Dut) -> Values {
+    let profile = dut.profile();
+    let mut values = typed(profile);
+    values.insert("board".to_owned(), dut.board().slug.clone());
+    values.extend(profile.facts.clone());
+    values.extend(dut.facts().clone());
+    values
+}
+
+/// The values of these facts. A fact without a value is a defect of the case or of the plan.
+pub async fn resolve(
+    dut: &dyn Dut,
+    names: impl IntoIterator<Item = &str>,
+    by: &Deadline,
+) -> Result<Values, Cut> {
+    let mut values = at_hand(dut);
+    for name in names {
+        if values.contains_key(name) {
+            continue;
+        }
+        if OFFERED.contains(&name) {
+            let server = dut.ntp(by).await?;
+            values.insert("ntp".to_owned(), server.to_string());
+            values.insert("ntp-host".to_owned(), server.ip().to_string());
+            values.insert("ntp-port".to_owned(), server.port().to_string());
+        } else {
+            return Err(Cut::Broken(format!("the OS profile `{}` names no fact `{name}`", dut.profile().id)));
+        }
+    }
+    Ok(values)
+}
