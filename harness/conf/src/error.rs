@@ -1,5 +1,6 @@
 //! What is wrong with a document, where, and what the person can do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -152,6 +153,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The start and the end of a text that is too long to be read.
+fn clip(text: &str, most: usize) -> Cow<'_, str> {
+    let count = text.chars().count();
+    if count <= most {
+        return text.into();
+    }
+    let start: String = text.chars().take(most / 2).collect();
+    let end: String = text.chars().skip(count - most / 2).collect();
+    format!("{start}…{end}").into()
+}
+
 /// At most a dozen names in one line.
 fn list(names: &[String]) -> String {
     let shown: Vec<_> = names.iter().take(12).map(|name| format!("`{name}`")).collect();
@@ -242,7 +254,7 @@ impl ConfError {
         }
         let at = (mark.column - 1).min(chars.len());
         let from = at.saturating_sub(BEFORE);
-        let to = (at + mark.len + AFTER).min(chars.len());
+        let to = (at + mark.len.min(AFTER) + AFTER).min(chars.len());
         let shown: String = chars[from..to].iter().collect();
         let (left, right) = (if from > 0 { "…" } else { "" }, if to < chars.len() { "…" } else { "" });
         let number = mark.line.to_string();
@@ -262,9 +274,9 @@ impl fmt::Display for ConfError {
             _ => write!(f, "{}: ", self.place())?,
         }
         if !inner.field.is_empty() {
-            write!(f, "{}: ", inner.field)?;
+            write!(f, "{}: ", clip(&inner.field, 200))?;
         }
-        write!(f, "{}", inner.problem)?;
+        write!(f, "{}", clip(&inner.problem.to_string(), 400))?;
         if let Some(meant) = inner.problem.meant() {
             write!(f, "; did you mean `{meant}`?")?;
         }

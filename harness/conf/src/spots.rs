@@ -149,7 +149,7 @@ impl Spots {
         for step in steps.into_iter().rev() {
             match step {
                 Step::Root => {}
-                Step::Item(number) => path.push_str(&format!("[{number}]")),
+                Step::Item(number) => path.extend(["[", &number.to_string(), "]"]),
                 Step::Key(key, _) => {
                     if !path.is_empty() {
                         path.push('.');
@@ -192,6 +192,11 @@ fn syntax(doc: &Document, error: &ScanError) -> ConfError {
             let at = Mark { line: number, column: column + 1, len: 1 };
             return ConfError::new(doc, at, Problem::Syntax { what }).hint("indent with spaces");
         }
+    }
+    // The scanner has a limit of its own, which it meets before an event shows the depth.
+    if error.info().contains("recursion limit") {
+        let problem = Problem::Limit { what: "levels of nesting", limit: limits::DEPTH };
+        return ConfError::new(doc, at, problem);
     }
     let found = ConfError::new(doc, at, Problem::Syntax { what: error.info().to_owned() });
     if at.line >= doc.end().line {
