@@ -1,2 +1,50 @@
-//! Workspace tasks.
-fn main() {}
+//! Workspace tasks. `cargo xtask demo` and `cargo xtask test` are all that a newcomer needs.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task runner talks to the person at the terminal"
+)]
+
+mod bench;
+mod demo;
+mod packages;
+mod shell;
+mod stages;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// Workspace tasks of shakedown.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the reference OS, boot it on QEMU, test it, and show where the report is.
+    Demo(demo::Args),
+    /// Everything that `.ci/run` runs: formatting, lints, and the tests in their tiers.
+    Test(test::Args),
+    /// Side by side with the peers, in the same run; prints ratios.
+    Bench(bench::Args),
+    /// Write the JSON Schemas and goldens that are generated from the code anew.
+    Generate,
+    /// Check the rules of the workspace: who depends on whom, who names boards, how long files are.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    std::env::set_current_dir(shell::root())?;
+    match Cli::parse().task {
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Generate => shell::cargo(["test", "--workspace", "--lib"]).env("UPDATE", "1").run(),
+        Task::Tidy => tidy::run(),
+    }
+}

@@ -1,0 +1,164 @@
+//! The second command: what CI runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::packages;
+use crate::shell::{Background, cargo, line, shakedown, target_dir};
+use crate::stages::{Run, STAGES, Stage, Tier};
+use crate::tidy;
+
+/// `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Everything, without a cap; what passed on this commit is not run again.
+    #[arg(long)]
+    full: bool,
+    /// Only the stages whose names contain this.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// What `--full` passed on this commit.
+#[derive(Default, Serialize, Deserialize)]
+struct Passed {
+    commit: String,
+    stages: Vec<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    packages::install(&[
+        packages::BUILD,
+        packages::IMAGE,
+        packages::IMAGE_ARM64,
+        packages::QEMU,
+        packages::QEMU_MORE,
+        packages::TEST,
+    ])?;
+    let began = Instant::now();
+    let mut passed = if args.full { Passed::read() } else { Passed::default() };
+    let mut spent: BTreeMap<Tier, Duration> = BTreeMap::new();
+    let mut images = None;
+    let mut failed = Vec::new();
+    let chosen = STAGES.iter().filter(|stage| args.full || !stage.full);
+    let chosen: Vec<_> =
+        chosen.filter(|stage| args.only.as_ref().is_none_or(|only| stage.name.contains(only))).collect();
+    for stage in &chosen {
+        if passed.stages.iter().any(|name| name == stage.name) {
+            println!("\n== {} passed before on this commit", stage.name);
+            continue;
+        }
+        println!("\n== {:?}: {}", stage.tier, stage.name);
+        let start = Instant::now();
+        let result = one(stage, &mut images);
+        *spent.entry(stage.tier).or_default() += start.elapsed();
+        match result {
+            Ok(()) if args.full => passed.add(stage.name)?,
+            Ok(()) => {}
+            Err(error) => {
+                println!("FAILED {}: {error:#}", stage.name);
+                failed.push(stage.name);
+                // Nothing below a broken build means anything.
+                if stage.tier == Tier::Build {
+                    break;
+                }
+            }
+        }
+        if stage.name == "build" && images.is_none() && failed.is_empty() && args.only.is_none() {
+            images = Some(build_images()?);
+        }
+    }
+    summary(&spent, began, args.full, &chosen, failed)
+}
+
+fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
+    match stage.run {
+        Run::Cargo(args) => cargo(args).run(),
+        Run::Shakedown(args, wanted) => {
+            let argv =
+                [shakedown().display().to_string()].into_iter().chain(args.iter().map(ToString::to_string));
+            let code = line(argv).code()?;
+            if code != wanted {
+                bail!("exit code {code}, expected {wanted}");
+            }
+            Ok(())
+        }
+        Run::Tidy => tidy::run(),
+        Run::Images => match images.take() {
+            Some(images) => images.join(),
+            None => build_images()?.join(),
+        },
+    }
+}
+
+/// Both architectures, one after the other, while cargo compiles the tests.
+fn build_images() -> anyhow::Result<Background> {
+    let log = target_dir().join("xtask/images.log");
+    line([shakedown().as_os_str(), "image".as_ref(), "build".as_ref(), "--arch".as_ref(), "all".as_ref()])
+        .background(&log)
+}
+
+fn summary(
+    spent: &BTreeMap<Tier, Duration>,
+    began: Instant,
+    full: bool,
+    chosen: &[&Stage],
+    mut failed: Vec<&'static str>,
+) -> anyhow::Result<()> {
+    println!("\n== time by tier (budget on 2 cores from a fresh clone)");
+    for tier in Tier::ALL {
+        let Some(time) = spent.get(&tier) else { continue };
+        let over = time.as_secs() > tier.budget() && !full;
+        println!(
+            "  {:<7} {:>6.1} s of {:>4} s{}",
+            format!("{tier:?}"),
+            time.as_secs_f64(),
+            tier.budget(),
+            if over { "  OVER BUDGET" } else { "" }
+        );
+        if over {
+            failed.push("budget");
+        }
+    }
+    println!("  all     {:>6.1} s", began.elapsed().as_secs_f64());
+    println!("\nstages: {} passed, {} failed", chosen.len().saturating_sub(failed.len()), failed.len());
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!("failed: {}", failed.join(", "))
+}
+
+impl Passed {
+    fn path() -> PathBuf {
+        target_dir().join("xtask/full.json")
+    }
+
+    /// What passed on the commit and the work tree as they are now.
+    fn read() -> Self {
+        let commit = Self::commit();
+        let read = || -> Option<Self> { serde_json::from_slice(&std::fs::read(Self::path()).ok()?).ok() };
+        match read() {
+            Some(passed) if passed.commit == commit => passed,
+            _ => Self { commit, stages: Vec::new() },
+        }
+    }
+
+    fn commit() -> String {
+        let head = line(["git", "rev-parse", "HEAD"]).read().unwrap_or_default();
+        let changes = line(["git", "diff", "HEAD"]).read().unwrap_or_default();
+        let mut hash = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&changes, &mut hash);
+        format!("{} {:x}", head.trim(), std::hash::Hasher::finish(&hash))
+    }
+
+    fn add(&mut self, stage: &str) -> anyhow::Result<()> {
+        self.stages.push(stage.to_owned());
+        let path = Self::path();
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        Ok(std::fs::write(path, serde_json::to_vec(self)?)?)
+    }
+}
