@@ -1,0 +1,76 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use shakedown_conf::Bytes;
+
+use super::*;
+use crate::doc::{DirectBoot, FirmwareName, MachineName};
+
+fn plan(doc: MachineDoc) -> Plan {
+    let extra = doc.extra_disks.keys().map(|name| (name.clone(), format!("/s/{name}.img").into())).collect();
+    Plan {
+        doc,
+        version: Version { major: 7, minor: 2, micro: 22 },
+        name: "qemu/amd64".into(),
+        disk: "/s/main.img".into(),
+        extra,
+        start: Start::Cold,
+    }
+}
+
+/// One option a line.
+fn lines(plan: &Plan) -> String {
+    let mut text = String::new();
+    for word in plan.args().words() {
+        let word = word.to_string_lossy();
+        let glue = if word.starts_with('-') && !text.is_empty() { "\n" } else { " " };
+        text.push_str(if text.is_empty() { "" } else { glue });
+        text.push_str(&word);
+    }
+    text + "\n"
+}
+
+#[test]
+fn a_pc() {
+    let mut doc = MachineDoc::new(MachineName::Q35);
+    doc.watchdog = Some(WatchdogName::I6300esb);
+    doc.screen = true;
+    assert_eq!(lines(&plan(doc)), include_str!("golden/q35.txt"));
+}
+
+#[test]
+fn an_arm_board_with_uefi_and_more_disks() {
+    let mut doc = MachineDoc::new(MachineName::Virt);
+    doc.memory = Bytes(512 << 20);
+    doc.cpus = 4;
+    doc.disk.bus = DiskBus::Nvme;
+    doc.extra_disks.insert("stick".into(), DiskDoc { bus: DiskBus::UsbStorage, size: Bytes(64 << 20) });
+    let mut plan = plan(doc);
+    plan.start = Start::Restored;
+    assert_eq!(lines(&plan), include_str!("golden/virt-edk2.txt"));
+}
+
+#[test]
+fn a_rom_flash_or_nothing_at_all_goes_before_the_boot_loader() {
+    let mut doc = MachineDoc::new(MachineName::Virt);
+    doc.firmware = Some(FirmwareName::UBoot);
+    assert!(lines(&plan(doc)).contains("\n-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin\n"));
+    let mut doc = MachineDoc::new(MachineName::Q35);
+    doc.firmware = Some(FirmwareName::Ovmf);
+    assert!(lines(&plan(doc.clone())).contains("unit=1,file=firmware-vars.fd\n"));
+    doc.network = NetworkDoc::None;
+    doc.direct =
+        Some(DirectBoot { kernel: "/k".into(), initrd: "/i".into(), append: "console=ttyS0 a,b".into() });
+    let text = lines(&plan(doc));
+    assert!(text.ends_with("\n-kernel /k\n-initrd /i\n-append console=ttyS0 a,b\n"), "{text}");
+    assert!(!text.contains("pflash") && !text.contains("netdev"), "{text}");
+}
+
+#[test]
+fn any_path_survives_qemus_own_parser() {
+    let mut plan = plan(MachineDoc::new(MachineName::Q35));
+    plan.disk = PathBuf::from(OsStr::from_bytes(b"/r\xffn, of today/=.img"));
+    let words = plan.args().words();
+    let wanted = OsStr::from_bytes(b"driver=file,node-name=main-file,filename=/r\xffn,, of today/=.img");
+    assert!(words.iter().any(|word| word == wanted), "{words:?}");
+}
