@@ -1,0 +1,249 @@
+//! The proven writer: write, flush, read back, compare.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use shakedown_core::{Fault, InfraKind, Medium, MediumId, Sha, Source as _};
+
+use crate::digest::ChunkMap;
+use crate::error::WriteError;
+use crate::pipeline::{Drained, Fed, Part, chunk_map, drain};
+use crate::progress::{Meter, OnProgress, Phase, Stopped};
+use crate::source::ImageSource;
+
+/// Bytes of one read while reading back.
+const PIECE: usize = 1 << 20;
+
+/// Proof that a medium holds an image: what was read from the medium is what the image says.
+///
+/// Only [`write_image`] and [`prove_holds`] make one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    image: PathBuf,
+    source: Sha,
+    payload: Sha,
+    expected: Sha,
+    read_back: Sha,
+    bytes: u64,
+    data_bytes: u64,
+    hole_bytes: u64,
+    wrote: bool,
+    #[serde(with = "shakedown_core::time::millis")]
+    write_time: Duration,
+    #[serde(with = "shakedown_core::time::millis")]
+    flush_time: Duration,
+    #[serde(with = "shakedown_core::time::millis")]
+    verify_time: Duration,
+    medium: MediumId,
+}
+
+impl Written {
+    /// Where the image lay.
+    pub fn image(&self) -> &PathBuf {
+        &self.image
+    }
+
+    /// SHA-256 of the image's file.
+    pub fn source(&self) -> Sha {
+        self.source
+    }
+
+    /// SHA-256 of the payload. As the read-back equals it chunk for chunk, it is also the medium's.
+    pub fn payload(&self) -> Sha {
+        self.payload
+    }
+
+    /// Root of the chunk hashes ([`ChunkMap::root`]), computed from what was read off the medium.
+    pub fn read_back(&self) -> Sha {
+        self.read_back
+    }
+
+    /// Bytes of the payload, all of them compared.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that came as data.
+    pub fn data_bytes(&self) -> u64 {
+        self.data_bytes
+    }
+
+    /// Bytes that came as holes; verified to read as zeros.
+    pub fn hole_bytes(&self) -> u64 {
+        self.hole_bytes
+    }
+
+    /// Whether it was written now; `false`: it was only proven to be there.
+    pub fn wrote(&self) -> bool {
+        self.wrote
+    }
+
+    /// How long writing, flushing and reading back took.
+    pub fn times(&self) -> [(Phase, Duration); 3] {
+        [(Phase::Write, self.write_time), (Phase::Flush, self.flush_time), (Phase::Verify, self.verify_time)]
+    }
+
+    /// The medium.
+    pub fn medium(&self) -> &MediumId {
+        &self.medium
+    }
+}
+
+/// Writes an image and proves that the medium holds it.
+///
+/// Data is written, holes are made to read as zeros, [`Medium::barrier`] flushes,
+/// and the whole range is read back and compared. What lies behind the image's
+/// end on a larger medium is left as it is. A source is read once; use a fresh one each time.
+pub fn write_image(
+    source: &mut ImageSource,
+    medium: &mut dyn Medium,
+    progress: &mut OnProgress<'_>,
+) -> Result<Written, WriteError> {
+    transfer(source, medium, progress, true)
+}
+
+/// Proves that the medium holds the image already, without writing; the fault of a medium that does not names the first difference.
+pub fn prove_holds(
+    source: &mut ImageSource,
+    medium: &mut dyn Medium,
+    progress: &mut OnProgress<'_>,
+) -> Result<Written, WriteError> {
+    transfer(source, medium, progress, false)
+}
+
+fn transfer(
+    source: &mut ImageSource,
+    medium: &mut dyn Medium,
+    progress: &mut OnProgress<'_>,
+    wrote: bool,
+) -> Result<Written, WriteError> {
+    let room = medium.len();
+    let endpoint = medium.identity().path.clone();
+    let too_small = |source: &ImageSource, image: u64| WriteError::TooSmall {
+        path: source.path().to_owned(),
+        endpoint: endpoint.clone(),
+        image,
+        medium: room,
+    };
+    if let Some(len) = source.len_hint().filter(|len| *len > room) {
+        return Err(too_small(source, len));
+    }
+    let mut meter = Meter::new(progress, if wrote { Phase::Write } else { Phase::Identify });
+    let (mut data_bytes, mut hole_bytes) = (0, 0);
+    let Drained { file, payload, map } = drain(source, |source, off, part| {
+        let len = match part {
+            Part::Data(bytes) => bytes.len() as u64,
+            Part::Hole(len) => *len,
+        };
+        let end = off + len;
+        if end > room {
+            return Err(too_small(source, end));
+        }
+        match part {
+            Part::Data(bytes) => {
+                data_bytes += len;
+                if wrote {
+                    let done = medium.write_at(off, bytes);
+                    done.map_err(|error| broken(medium, "write", off, &error))?;
+                }
+            }
+            Part::Hole(_) => {
+                hole_bytes += len;
+                if wrote {
+                    medium.zero(off, len).map_err(|error| broken(medium, "zero", off, &error))?;
+                }
+            }
+        }
+        let (read, file) = source.consumed();
+        let (done, total) = source.len_hint().map_or((read, file), |total| (end, total));
+        meter.at(done, total).map_err(cancelled)
+    })?;
+    let write_time = meter.phase(Phase::Flush);
+    // Also before proving without writing: what is compared must come from the medium.
+    meter.at(0, map.len()).map_err(cancelled)?;
+    medium.barrier().map_err(|error| broken(medium, "flush", 0, &error))?;
+    let flush_time = meter.phase(Phase::Verify);
+    let got = read_back(medium, &map, &mut meter)?;
+    if let Some((off, expected, got)) = map.first_difference(&got) {
+        return Err(differs(medium, off, expected, got, wrote).into());
+    }
+    Ok(Written {
+        image: source.path().to_owned(),
+        source: file,
+        payload,
+        expected: map.root(),
+        read_back: got.root(),
+        bytes: map.len(),
+        data_bytes,
+        hole_bytes,
+        wrote,
+        write_time: if wrote { write_time } else { Duration::ZERO },
+        flush_time,
+        verify_time: meter.elapsed(),
+        medium: medium.identity().clone(),
+    })
+}
+
+/// Hashes what the medium holds where the map is; holes that the medium knows of are not read byte by byte.
+fn read_back(
+    medium: &mut dyn Medium,
+    map: &ChunkMap,
+    meter: &mut Meter<'_, '_>,
+) -> Result<ChunkMap, WriteError> {
+    std::thread::scope(|scope| {
+        let hash = Fed::spawn(scope, "medium-hash", chunk_map)?;
+        for (data, start, len) in map.runs() {
+            let fault = |medium: &dyn Medium, off, error: &io::Error| broken(medium, "read back", off, error);
+            if !data && medium.known_zero(start, len).map_err(|error| fault(medium, start, &error))? {
+                hash.feed(Part::Hole(len))?;
+                meter.at(start + len, map.len()).map_err(cancelled)?;
+                continue;
+            }
+            let mut off = start;
+            while off < start + len {
+                let want = (start + len - off).min(PIECE as u64);
+                let mut bytes = vec![0; want as usize];
+                medium.read_at(off, &mut bytes).map_err(|error| fault(medium, off, &error))?;
+                hash.feed(Part::Data(Arc::new(bytes)))?;
+                off += want;
+                meter.at(off, map.len()).map_err(cancelled)?;
+            }
+        }
+        hash.finish()
+    })
+}
+
+fn cancelled(Stopped { phase, done }: Stopped) -> WriteError {
+    WriteError::Cancelled { phase, done }
+}
+
+fn broken(medium: &dyn Medium, op: &str, off: u64, error: &io::Error) -> WriteError {
+    let endpoint = &medium.identity().path;
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let fault = if full {
+        Fault::new(InfraKind::Host, "media", op, endpoint)
+            .expected("room for the image on the rig host", format!("a full disk at byte {off}"))
+            .hint("free some space where the medium's file lies, or name another place")
+    } else {
+        Fault::new(InfraKind::Medium, "media", op, endpoint)
+            .expected("a medium that takes and gives all bytes", format!("an error at byte {off}"))
+            .hint("an error that is reported once is not retried: after it nothing written is certain")
+    };
+    fault.because(error).into()
+}
+
+fn differs(medium: &dyn Medium, off: u64, expected: Option<Sha>, got: Option<Sha>, wrote: bool) -> Fault {
+    let name = |sha: Option<Sha>| sha.map_or("zeros".to_owned(), |sha| format!("SHA-256 {sha}"));
+    let op = if wrote { "read back" } else { "prove" };
+    let hint = if wrote {
+        "the medium does not keep what is written: replace it"
+    } else {
+        "the medium does not hold this image: run without --no-flash"
+    };
+    Fault::new(InfraKind::Medium, "media", op, &medium.identity().path)
+        .expected(format!("{} in the chunk at byte {off}", name(expected)), name(got))
+        .hint(hint)
+}
