@@ -26,8 +26,7 @@ const BLOCK: usize = 32 << 10;
 ///   end; one that lies further back is reported as that window's edge.
 /// - [`Hit::text`] is cut at [`Finder::TEXT`] bytes.
 ///
-/// **When.** `feed` reports a match as soon as no later byte can change it; for most
-/// that is one byte after its end. [`Matcher::idle`] reports what would be a match if
+/// **When.** `feed` reports a match as soon as no later byte can change it. [`Matcher::idle`] reports what would be a match if
 /// the stream ended here (`login: $`), once; the same match is then not reported again
 /// by `feed`.
 ///
@@ -172,7 +171,7 @@ impl Finder {
     /// Runs the automaton over what is new in the window, up to the first hit.
     fn scan(&mut self) -> Option<Hit> {
         loop {
-            let (pattern, end) = self.advance()?;
+            let (pattern, end) = self.advance().or_else(|| self.certain())?;
             let start = self.start_of(pattern, end);
             let told = self.foretold.take() == Some((pattern, start));
             let hit = (!told).then(|| self.hit(pattern, start, end));
@@ -236,6 +235,66 @@ impl Finder {
         self.search.state = state;
         self.search.best = best;
         None
+    }
+
+    /// Whether what was read ends in a match that no later byte can change: the automaton
+    /// itself tells one or two bytes later, when it matches and dies.
+    fn certain(&mut self) -> Option<(PatternID, u64)> {
+        let cleared = self.forward.clear_count();
+        let found = self.settled_best().or_else(|| self.settled_here());
+        if self.forward.clear_count() != cleared {
+            self.recover();
+        }
+        found
+    }
+
+    fn settled_best(&mut self) -> Option<(PatternID, u64)> {
+        let best = self.search.best?;
+        self.settled(self.search.state)?.then_some((best.pattern, best.end))
+    }
+
+    /// A match that ends at the last byte, whatever the next one is.
+    fn settled_here(&mut self) -> Option<(PatternID, u64)> {
+        let cleared = self.forward.clear_count();
+        let (pattern, end) = self.ends_here()?;
+        if self.forward.clear_count() != cleared {
+            return None;
+        }
+        for i in 0..self.patterns.byte_classes().len() {
+            let next = self.peek(self.search.state, i)?;
+            let same =
+                next.is_match() && self.patterns.forward().match_pattern(&self.forward, next, 0) == pattern;
+            if !same || !self.settled(next)? {
+                return None;
+            }
+        }
+        Some((pattern, end))
+    }
+
+    /// The match that there would be if the stream ended here.
+    fn ends_here(&mut self) -> Option<(PatternID, u64)> {
+        let dfa = self.patterns.forward();
+        let state = dfa.next_eoi_state(&mut self.forward, self.search.state).expect(NEVER_GIVES_UP);
+        state.is_match().then(|| (dfa.match_pattern(&self.forward, state, 0), self.search.pos))
+    }
+
+    /// Whether every byte ends the search in this state; `None` when the state is no longer known.
+    fn settled(&mut self, state: LazyStateID) -> Option<bool> {
+        for i in 0..self.patterns.byte_classes().len() {
+            if !self.peek(state, i)?.is_dead() {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+
+    /// The state after a byte of this class. `None` when the cache was emptied for it:
+    /// then the states at hand are worth nothing.
+    fn peek(&mut self, state: LazyStateID, class: usize) -> Option<LazyStateID> {
+        let cleared = self.forward.clear_count();
+        let byte = self.patterns.byte_classes()[class];
+        let next = self.patterns.forward().next_state(&mut self.forward, state, byte).expect(NEVER_GIVES_UP);
+        (self.forward.clear_count() == cleared).then_some(next)
     }
 
     /// The leftmost start of the match that ends here.
@@ -304,11 +363,7 @@ impl Matcher for Finder {
 
     fn idle(&mut self) -> Option<Hit> {
         let cleared = self.forward.clear_count();
-        let state = self.patterns.forward().next_eoi_state(&mut self.forward, self.search.state);
-        let state = state.expect(NEVER_GIVES_UP);
-        let now = state
-            .is_match()
-            .then(|| (self.patterns.forward().match_pattern(&self.forward, state, 0), self.search.pos));
+        let now = self.ends_here();
         if self.forward.clear_count() != cleared {
             self.recover();
         }

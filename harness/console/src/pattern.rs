@@ -7,6 +7,7 @@ use std::sync::Arc;
 use regex_automata::hybrid::dfa::DFA;
 use regex_automata::meta;
 use regex_automata::nfa::thompson;
+use regex_automata::util::alphabet::Unit;
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{Input, MatchKind, PatternSet};
 use regex_syntax::hir::{Hir, HirKind};
@@ -50,6 +51,8 @@ struct Compiled {
     forward: DFA,
     backward: DFA,
     prefilter: Option<Prefilter>,
+    /// One byte of each class of bytes that the automaton treats alike.
+    byte_classes: Vec<u8>,
 }
 
 /// A set of byte regexes that are looked for together.
@@ -98,7 +101,8 @@ impl Patterns {
             .configure(config.match_kind(MatchKind::All).starts_for_each_pattern(true))
             .build_from_nfa(backward)
             .map_err(|why| too_large(why.to_string()))?;
-        Ok(Self(Arc::new(Compiled { texts, hirs, forward, backward, prefilter })))
+        let byte_classes = forward.byte_classes().representatives(..).filter_map(Unit::as_u8).collect();
+        Ok(Self(Arc::new(Compiled { texts, hirs, forward, backward, prefilter, byte_classes })))
     }
 
     /// How many there are.
@@ -122,6 +126,10 @@ impl Patterns {
 
     pub(crate) fn backward(&self) -> &DFA {
         &self.0.backward
+    }
+
+    pub(crate) fn byte_classes(&self) -> &[u8] {
+        &self.0.byte_classes
     }
 
     pub(crate) fn prefilter(&self) -> Option<&Prefilter> {

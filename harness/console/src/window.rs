@@ -69,11 +69,6 @@ impl Window {
         self.base
     }
 
-    /// The index past the last byte.
-    pub(crate) fn end(&self) -> u64 {
-        self.base + self.bytes.len() as u64
-    }
-
     /// The cleaned bytes between two indices, both within the window.
     pub(crate) fn slice(&self, from: u64, to: u64) -> &[u8] {
         &self.bytes[(from - self.base) as usize..(to - self.base) as usize]
