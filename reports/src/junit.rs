@@ -6,10 +6,10 @@
 //! case is a `<failure type="flaky">`: it never counts as a pass.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use shakedown_core::Evidence;
 use shakedown_core::Ledger;
 use shakedown_core::event::Measure;
 use shakedown_core::ledger::Step;
-use shakedown_core::Evidence;
 
 use crate::text;
 use crate::verdict::{Ruling, blame_word};
@@ -114,8 +114,7 @@ fn properties(view: &View<'_>) -> Vec<(String, String)> {
 }
 
 fn measured(measure: &Measure) -> (String, String) {
-    let value = format!("{} {}", text::number(measure.value), text::line(&measure.unit));
-    (format!("measure.{}", text::line(&measure.name)), value)
+    (format!("measure.{}", text::line(&measure.name)), text::quantity(measure.value, &measure.unit))
 }
 
 fn of_step(step: &Step, findings: &[Finding<'_>]) -> TestCase {
@@ -138,7 +137,9 @@ fn of_case(case: &CaseView<'_>, module: &str, found: Option<&Finding<'_>>) -> Te
     let status = match (found, case.word) {
         (Some(found), _) => status(found),
         (None, Word::Pass) => TestCaseStatus::success(),
-        (None, Word::NotRun) => typed(NonSuccessKind::Error, "not-run", "planned, but the run did not get to it"),
+        (None, Word::NotRun) => {
+            typed(NonSuccessKind::Error, "not-run", "planned, but the run did not get to it")
+        }
         (None, word) => {
             let mut skipped = TestCaseStatus::skipped();
             skipped.set_message(format!("{}: {}", word.text(), case.headline()));

@@ -26,7 +26,9 @@
 //! as its bar's mark; `boot.<stage>.budget` of the run, in seconds from the stage before, is
 //! drawn as the stage's deadline in the boot timeline.
 
+pub mod console;
 pub mod extras;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod summary;
@@ -36,7 +38,7 @@ pub mod text;
 pub mod verdict;
 pub mod view;
 
-pub use extras::{Extras, ExtraFile};
+pub use extras::{ExtraFile, Extras};
 pub use json::Results;
 pub use terminal::{Options, Terminal};
 pub use verdict::{Ruling, Verdict, verdict};
@@ -45,11 +47,11 @@ pub use view::View;
 use shakedown_core::Ledger;
 
 /// Names of the files that [`render_all`] makes, in its order.
-pub const FILES: [&str; 4] = ["results.json", "junit.xml", "results.tap", "summary.md"];
+pub const FILES: [&str; 5] = ["report.html", "results.json", "junit.xml", "results.tap", "summary.md"];
 
 /// Makes every report and hands each out as a file's name and bytes, in the order of [`FILES`].
 pub fn render_all(ledger: &Ledger, extras: &Extras, out: &mut dyn FnMut(&str, &[u8])) {
-    let _ = extras;
+    out("report.html", html::html(ledger, extras).as_bytes());
     out("results.json", json::json(ledger).as_bytes());
     out("junit.xml", junit::junit(ledger).as_bytes());
     out("results.tap", tap::tap(ledger).as_bytes());

@@ -81,7 +81,8 @@ fn word(word: Word) -> String {
 
 fn facts(ledger: &Ledger) -> String {
     let Some(head) = &ledger.head else { return String::new() };
-    let os = [&head.image.os, &head.image.version].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let os =
+        [&head.image.os, &head.image.version].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
     let rows = [
         ("board", head.board.clone()),
         ("slot", head.slot.clone()),
@@ -101,7 +102,11 @@ fn facts(ledger: &Ledger) -> String {
 
 fn finding(finding: &Finding<'_>) -> String {
     let name = escaped(&text::cut(&finding.name, 200));
-    let mut out = format!("\n### {} · {name}\n\n{}\n", finding.word.text(), escaped(&text::cut(&finding.headline, 500)));
+    let mut out = format!(
+        "\n### {} · {name}\n\n{}\n",
+        finding.word.text(),
+        escaped(&text::cut(&finding.headline, 500))
+    );
     if let Some(blame) = finding.blame {
         out += &format!("\n**blame: {}**", blame_word(blame));
         if let Some(because) = &finding.because {
@@ -157,7 +162,12 @@ fn boots(ledger: &Ledger) -> String {
             Some(Err(failure)) => format!("failed: {}", text::cut(&text::line(&failure.headline()), 200)),
             None => "cut off".into(),
         };
-        out += &format!("| {} | {} | {} |\n", escaped(&text::line(&boot.how)), escaped(&stages.join(" · ")), escaped(&end));
+        out += &format!(
+            "| {} | {} | {} |\n",
+            escaped(&text::line(&boot.how)),
+            escaped(&stages.join(" · ")),
+            escaped(&end)
+        );
     }
     out
 }

