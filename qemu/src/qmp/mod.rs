@@ -228,6 +228,22 @@ impl Qmp {
         }
     }
 
+    /// Waits until QEMU has closed the connection: all of its events are here then.
+    pub async fn ended(&self, by: &Deadline) -> Result<String, QmpError> {
+        let mut moved = self.shared.moved.subscribe();
+        let work = async {
+            loop {
+                moved.borrow_and_update();
+                if let Some(why) = self.shared.lock().closed.clone() {
+                    return why;
+                }
+                // The sender lives in `self`, so this cannot fail.
+                let _ = moved.changed().await;
+            }
+        };
+        by.run(|| self.shared.last_seen(), work).await.map_err(QmpError::Stopped)
+    }
+
     /// The place after the events so far.
     pub fn here(&self) -> EventCursor {
         EventCursor(self.shared.lock().events.last().map_or(0, |event| event.seq + 1))
