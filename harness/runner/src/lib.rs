@@ -4,3 +4,24 @@
 //! processes hand it the same [`shakedown_core::Slot`].
 
 pub mod adjudicate;
+mod cases;
+mod climb;
+mod collect;
+mod control;
+mod dut;
+mod folder;
+mod identity;
+mod observe;
+mod provision;
+mod run;
+mod sabotaged;
+mod sink;
+mod thread;
+mod waiting;
+
+pub use folder::RunFolder;
+pub use identity::Identity;
+pub use provision::companions;
+pub use run::{BOOT, Request, run};
+pub use sabotaged::Sabotaged;
+pub use sink::{Follower, JournalSink};

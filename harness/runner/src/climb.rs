@@ -1,0 +1,182 @@
+//! One way up: from power-on or a reboot to *ready*, on the console and, for the last stages, through the shell.
+
+use std::time::Duration;
+
+use shakedown_console::{BootMachine, BootStep, Finder, PatternError, Patterns, capture, clean};
+use shakedown_core::{
+    BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Mono, Resets, Seen, StageSpec,
+    WaitEnd,
+};
+
+use crate::dut::{LiveDut, stage_measure};
+
+/// Between two looks at a stage that is seen over the network.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The longest single look: SSH under emulation takes 1-2 s to let us in (measured), ten times that when starved.
+const ONE_LOOK: Duration = Duration::from_secs(10);
+
+/// A boot to be watched.
+pub(crate) struct Ascent<'a> {
+    /// What started it.
+    pub(crate) how: &'a str,
+    /// Where on the console it may begin.
+    pub(crate) since: Cursor,
+    /// When it was asked for: stage times count from here.
+    pub(crate) began: Mono,
+    /// The DUT starts now; otherwise it first goes down, which may take the profile's `shutdown`.
+    pub(crate) from_power: bool,
+    /// Expected resets and bad lines on the way.
+    pub(crate) allowed: &'a Resets,
+}
+
+/// Watches until *ready*. Emits the stages as they come.
+pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
+    dut.sink.emit(Event::BootStarted { how: ascent.how.to_owned() });
+    let end = dut.waiting.on(watch(dut, ascent, by)).await;
+    match &end {
+        Ok(report) => {
+            dut.slot.pace.measured(report.pace);
+            for stage in &report.stages {
+                dut.sink
+                    .emit(Event::Measured { case: None, measure: stage_measure(&stage.name, stage.after) });
+            }
+            dut.sink.emit(Event::BootEnded(report.clone()));
+            dut.settle();
+        }
+        Err(Cut::Boot(failure)) => dut.sink.emit(Event::BootFailed(failure.clone())),
+        Err(_) => {}
+    }
+    end
+}
+
+async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
+    let (mut cursor, mut start) = (ascent.since, ascent.began);
+    if !ascent.from_power {
+        (cursor, start) = going_down(dut, ascent, by).await?;
+    }
+    let broken = |error: PatternError| Cut::Broken(error.to_string());
+    let machine = BootMachine::new(&dut.spec, start, dut.slot.pace.factor()).map_err(broken)?;
+    let mut machine = machine.allowing(ascent.allowed);
+    let (log, clock) = (dut.console.log.clone(), by.clock().clone());
+    let first = cursor;
+    let mut steps = Vec::new();
+    let mut look: Option<Fut<'_, Option<String>>> = None;
+    loop {
+        for step in steps.drain(..) {
+            match step {
+                BootStep::Stage(stage) => dut.sink.emit(Event::StageReached(stage)),
+                BootStep::Failed(failure) => return Err(Cut::Boot(failure)),
+            }
+            // A look at a stage that was reached or left behind is worth nothing.
+            look = None;
+        }
+        if machine.is_up() {
+            return Ok(machine.into_report());
+        }
+        let awaited = machine.awaiting().cloned();
+        if let (None, Some(stage)) = (&look, awaited.clone())
+            && !matches!(stage.seen, Seen::Console(_))
+        {
+            look = Some(Box::pin(look_for(dut, stage, first, by)));
+        }
+        let wake = machine.wake_at(dut.slot.pace.factor()).map_or(by.by(), |at| at.min(by.by()));
+        tokio::select! {
+            biased;
+            () = by.cancel().cancelled() => return Err(Cut::Late(by.stop(log.last_line()))),
+            chunk = log.next(&mut cursor) => match chunk {
+                Ok(chunk) => machine.feed(&chunk, &mut steps),
+                Err(closed) => machine.closed(closed, &mut steps),
+            },
+            saw = async { match &mut look { Some(look) => look.await, None => std::future::pending().await } } => {
+                look = None;
+                if let (Some(saw), Some(stage)) = (saw, awaited) {
+                    let reached = machine.reached(&stage.name, clock.now(), &saw, &mut steps);
+                    reached.map_err(|unknown| Cut::Broken(unknown.to_string()))?;
+                }
+            }
+            () = clock.sleep_until(wake) => {
+                machine.tick(clock.now(), dut.slot.pace.factor(), &mut steps);
+                if steps.is_empty() && by.is_over() {
+                    return Err(Cut::Boot(late(awaited, by, log.last_line())));
+                }
+            }
+        }
+    }
+}
+
+/// The case's own deadline passed before the stage's.
+fn late(awaited: Option<StageSpec>, by: &Deadline, last: String) -> BootFailure {
+    let stage = awaited.map_or_else(|| "ready".to_owned(), |stage| stage.name);
+    BootFailure::Late { stage, after: "the case's own deadline".into(), stop: by.stop(last) }
+}
+
+/// Waits for the first sign of a new start; returns where and when the machine begins.
+async fn going_down(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<(Cursor, Mono), Cut> {
+    let mut signs: Vec<&str> = Vec::new();
+    let mut within = dut.profile.shutdown;
+    for stage in &dut.spec.stages {
+        if let Seen::Console(patterns) = &stage.seen {
+            signs.extend(patterns.iter().map(String::as_str));
+        }
+        within += stage.within;
+        if !stage.optional {
+            break;
+        }
+    }
+    let starts = signs.len();
+    let bad: Vec<_> = dut.spec.bad.iter().filter(|bad| !ascent.allowed.bad.contains(&bad.id)).collect();
+    signs.extend(bad.iter().map(|bad| bad.pattern.as_str()));
+    let patterns = Patterns::compile(&signs).map_err(|error| Cut::Broken(error.to_string()))?;
+    let mut finder = Finder::new(&patterns);
+    let mut cursor = ascent.since;
+    let down = by.child("the DUT to go down and start anew", within);
+    match dut.console.log.expect(&mut cursor, &mut finder as &mut dyn Matcher, &down).await {
+        Ok(hit) if hit.pattern < starts => Ok((Cursor(hit.start), hit.at)),
+        Ok(hit) => {
+            let bad = bad[hit.pattern - starts];
+            Err(Cut::Boot(BootFailure::Bad {
+                id: bad.id.clone(),
+                says: bad.says.clone(),
+                blame: bad.blame,
+                stage: "going down".into(),
+                lines: vec![hit.text],
+            }))
+        }
+        Err(WaitEnd::Stopped(stop)) => {
+            Err(Cut::Boot(BootFailure::Late { stage: "restart".into(), after: "going down".into(), stop }))
+        }
+        Err(WaitEnd::Closed(closed)) => Err(Cut::Boot(BootFailure::Closed(closed))),
+    }
+}
+
+/// One look at a stage that the console does not show; `None` means not yet.
+async fn look_for(dut: &LiveDut, stage: StageSpec, first: Cursor, by: &Deadline) -> Option<String> {
+    let look = by.child(stage.name.clone(), ONE_LOOK);
+    let saw = match stage.seen {
+        Seen::Console(_) => None,
+        Seen::Shell => {
+            pin_from_console(dut, first);
+            dut.ssh(&look).await.ok().map(|_| "SSH let us in".to_owned())
+        }
+        Seen::Engine => {
+            let ran = dut.quietly(&Cmd::sh(dut.profile.engine.healthy.clone()), &look).await.ok()?;
+            ran.exit.is_ok().then(|| "the engine is healthy".to_owned())
+        }
+    };
+    if saw.is_none() {
+        // Not an error of its own: the stage's deadline says when it is one.
+        let _ = by.pause(LOOK_AGAIN, String::new).await;
+    }
+    saw
+}
+
+/// The host key is what this boot's console said it is.
+fn pin_from_console(dut: &LiveDut, first: Cursor) {
+    let Some(pattern) = &dut.profile.ssh.fingerprint else { return };
+    let said = clean(&dut.console.log.bytes(first, dut.console.log.here()));
+    for line in said.split(|byte| *byte == b'\n') {
+        if let Ok(Some(fingerprint)) = capture(pattern, line) {
+            dut.pin(Some(fingerprint));
+        }
+    }
+}

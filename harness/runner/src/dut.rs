@@ -1,0 +1,418 @@
+//! The DUT as cases see it, on top of a slot, a profile and a run's identity.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shakedown_core::{
+    Board, BootReport, BootSpec, Capability, CaseId, Cmd, Console, Cursor, Cut, Deadline, Dut, Event,
+    Evidence, Fault, Fut, InfraKind, LoginTry, Mark, Measure, NetPath, OsProfile, Pace, Ran, Reboot, Resets,
+    Rig, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::climb::{self, Ascent};
+use crate::identity::Identity;
+use crate::waiting::Waiting;
+
+/// The most of a command's output that goes into the journal, in bytes of each stream.
+const EVIDENCE: usize = 4096;
+
+/// Everything that a run on a slot needs besides its cases.
+pub(crate) struct LiveDut {
+    pub(crate) slot: Slot,
+    pub(crate) profile: Arc<OsProfile>,
+    pub(crate) spec: BootSpec,
+    pub(crate) identity: Identity,
+    pub(crate) shells: Arc<dyn Shells>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) waiting: Waiting,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) companions: BTreeMap<String, PathBuf>,
+    pub(crate) offers: BTreeSet<Capability>,
+    pub(crate) console: Console,
+    facts: BTreeMap<String, String>,
+    state: Mutex<State>,
+    shell: tokio::sync::Mutex<Option<Arc<dyn Shell>>>,
+    login: tokio::sync::Mutex<Option<Arc<dyn Shell>>>,
+}
+
+#[derive(Default)]
+struct State {
+    case: Option<CaseId>,
+    /// Since the last boot that was asked for and came up: what comes after is unasked.
+    settled: Cursor,
+    /// The fingerprint that the console showed, or the first one met.
+    host_key: Option<String>,
+}
+
+/// What [`LiveDut::new`] is made of.
+pub(crate) struct Parts {
+    /// The place.
+    pub slot: Slot,
+    /// What the OS promises.
+    pub profile: Arc<OsProfile>,
+    /// This run's names and keys.
+    pub identity: Identity,
+    /// Makes shells.
+    pub shells: Arc<dyn Shells>,
+    /// Takes events.
+    pub sink: Arc<dyn Sink>,
+    /// Stops the run.
+    pub cancel: CancellationToken,
+    /// The image's companion files by role.
+    pub companions: BTreeMap<String, PathBuf>,
+    /// Facts of the run: version, image; the profile's and the identity's are added.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl LiveDut {
+    /// Needs a main console: without one there is no proof of a boot.
+    pub(crate) fn new(parts: Parts, waiting: Waiting) -> Rig<Self> {
+        let Parts { slot, profile, identity, shells, sink, cancel, companions, facts: run } = parts;
+        let Some(console) = slot.console().cloned() else {
+            return Err(Fault::new(InfraKind::Config, "slot", "watch a boot on", &slot.id).expected(
+                "a console named `main`",
+                format!("{:?}", slot.consoles.keys().collect::<Vec<_>>()),
+            ));
+        };
+        let mut spec = BootSpec { stages: slot.board.stages.clone(), bad: slot.board.bad.clone() };
+        spec.stages.extend(profile.stages.iter().cloned());
+        spec.bad.extend(profile.bad.iter().cloned());
+        let mut offers: BTreeSet<_> =
+            slot.offers.iter().chain(&slot.board.capabilities).chain(&profile.offers).cloned().collect();
+        offers.extend(companions.keys().map(|role| Capability::new(format!("companion-{role}"))));
+        let facts = facts(&slot, &profile, &identity, run);
+        Ok(Self {
+            slot,
+            profile,
+            spec,
+            identity,
+            shells,
+            sink,
+            waiting,
+            cancel,
+            companions,
+            offers,
+            console,
+            facts,
+            state: Mutex::default(),
+            shell: tokio::sync::Mutex::default(),
+            login: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// A wait of its own, at the DUT's pace.
+    pub(crate) fn wait(&self, name: &str, span: Duration) -> Deadline {
+        let clock = self.console.log.clock().clone();
+        Deadline::new(name, span, Pace::Dut(self.slot.pace.clone()), clock, self.cancel.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Evidence and measures belong to this case from now on.
+    pub(crate) fn enter(&self, case: Option<CaseId>) {
+        self.state().case = case;
+    }
+
+    /// Console bytes after this place came after the last boot that came up.
+    pub(crate) fn settled(&self) -> Cursor {
+        self.state().settled
+    }
+
+    pub(crate) fn settle(&self) {
+        let here = self.console.log.here();
+        self.state().settled = here;
+    }
+
+    /// The host key that is pinned.
+    pub(crate) fn pin(&self, fingerprint: Option<String>) {
+        self.state().host_key = fingerprint;
+    }
+
+    /// Forgets the shells: after a boot there are new servers behind them.
+    pub(crate) async fn drop_shells(&self) {
+        *self.shell.lock().await = None;
+        *self.login.lock().await = None;
+    }
+
+    /// Where SSH answers now, and how to get in.
+    async fn target(&self, by: &Deadline) -> Rig<SshTarget> {
+        let Some(network) = &self.slot.network else {
+            return Err(Fault::new(InfraKind::Network, "slot", "reach", &self.slot.id)
+                .expected("a network", "none in the rig file"));
+        };
+        Ok(SshTarget {
+            addr: network.tcp(self.profile.ssh.port, by).await?,
+            user: self.profile.ssh.user.clone(),
+            key: self.identity.private_key.clone(),
+            host_key: self.state().host_key.clone(),
+        })
+    }
+
+    /// The open SSH shell, or a new one. One try: who waits for it polls with a deadline.
+    pub(crate) async fn ssh(&self, by: &Deadline) -> Result<Arc<dyn Shell>, ShellError> {
+        let mut open = self.shell.lock().await;
+        if let Some(shell) = &*open {
+            return Ok(shell.clone());
+        }
+        let target = self.target(by).await.map_err(ShellError::Rig)?;
+        let (shell, fingerprint) = self.shells.ssh(&target, by).await?;
+        self.state().host_key.get_or_insert(fingerprint);
+        *open = Some(shell.clone());
+        Ok(shell)
+    }
+
+    async fn console_shell(&self, by: &Deadline) -> Result<Arc<dyn Shell>, ShellError> {
+        let mut open = self.login.lock().await;
+        if let Some(shell) = &*open {
+            return Ok(shell.clone());
+        }
+        let Some(login) = &self.profile.login else {
+            return Err(ShellError::Dut(Unreachable::Denied("the OS offers no login on its console".into())));
+        };
+        let shell = self.shells.login(&self.console, login, by).await?;
+        *open = Some(shell.clone());
+        Ok(shell)
+    }
+
+    /// Runs without recording: for the harness's own looks.
+    pub(crate) async fn quietly(&self, cmd: &Cmd, by: &Deadline) -> Result<Ran, ShellError> {
+        let shell = self.ssh(by).await?;
+        let ran = self.waiting.on(shell.run(cmd, by)).await;
+        if ran.is_err() {
+            *self.shell.lock().await = None;
+        }
+        ran
+    }
+
+    fn record(&self, line: &str, by: &str, ran: &Result<Ran, ShellError>, took: Duration) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(EVIDENCE)]).into_owned();
+        let (ended, out, err) = match ran {
+            Ok(ran) => (ran.exit.to_string(), text(&ran.out), text(&ran.err)),
+            Err(error) => (error.to_string(), String::new(), String::new()),
+        };
+        self.evidence(Evidence::Command { line: line.to_owned(), by: by.to_owned(), ended, out, err, took });
+    }
+
+    pub(crate) async fn path(&self, port: u16, by: &Deadline) -> NetPath {
+        match &self.slot.network {
+            Some(network) => network.path(port, by).await,
+            None => NetPath::Unknown,
+        }
+    }
+}
+
+fn facts(
+    slot: &Slot,
+    profile: &OsProfile,
+    identity: &Identity,
+    run: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut facts = profile.facts.clone();
+    let own = [
+        ("board", slot.board.slug.clone()),
+        ("arch", slot.board.arch.to_string()),
+        ("hostname", identity.hostname.clone()),
+        ("uuid", identity.uuid.clone()),
+        ("public-key", identity.public_key.clone()),
+        ("engine", profile.engine.command.clone()),
+        ("engine-unit", profile.engine.unit.clone()),
+        ("engine-process", profile.engine.process.clone()),
+        ("engine-healthy", profile.engine.healthy.clone()),
+        ("engine-tcp-port", profile.engine.tcp_port.to_string()),
+        ("ssh-port", profile.ssh.port.to_string()),
+        ("config", profile.config.mounted.clone()),
+    ];
+    facts.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    facts.extend(run);
+    facts
+}
+
+impl Dut for LiveDut {
+    fn profile(&self) -> &OsProfile {
+        &self.profile
+    }
+
+    fn board(&self) -> &Board {
+        &self.slot.board
+    }
+
+    fn facts(&self) -> &BTreeMap<String, String> {
+        &self.facts
+    }
+
+    fn offers(&self, capability: &Capability) -> bool {
+        self.offers.contains(capability)
+    }
+
+    fn run<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
+        Box::pin(async move {
+            let began = by.clock().now();
+            let ran = self.quietly(cmd, by).await;
+            self.record(&cmd.line, "ssh", &ran, by.clock().now().since(began));
+            ran
+        })
+    }
+
+    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
+        Box::pin(async move {
+            let began = by.clock().now();
+            let ran = self
+                .waiting
+                .on(async {
+                    let shell = self.console_shell(by).await?;
+                    shell.run(cmd, by).await
+                })
+                .await;
+            if ran.is_err() {
+                *self.login.lock().await = None;
+            }
+            self.record(&cmd.line, "console", &ran, by.clock().now().since(began));
+            ran
+        })
+    }
+
+    fn put<'a>(&'a self, to: &'a str, data: &'a [u8], by: &'a Deadline) -> Fut<'a, Result<(), ShellError>> {
+        Box::pin(self.waiting.on(async move {
+            let shell = self.ssh(by).await?;
+            shell.put(to, data, 0o644, by).await
+        }))
+    }
+
+    fn put_companion<'a>(&'a self, role: &'a str, to: &'a str, by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
+        Box::pin(async move {
+            let broken = |what: String| Cut::Broken(format!("companion file `{role}`: {what}"));
+            let path = self.companions.get(role).ok_or_else(|| broken("the image has none".into()))?;
+            let data = std::fs::read(path).map_err(|error| broken(format!("{}: {error}", path.display())))?;
+            let size = data.len();
+            self.put(to, &data, by).await?;
+            self.evidence(Evidence::Note(format!("put {} ({size} bytes) at {to}", path.display())));
+            Ok(())
+        })
+    }
+
+    fn console(&self) -> &Console {
+        &self.console
+    }
+
+    fn reboot<'a>(&'a self, how: Reboot, by: &'a Deadline) -> Fut<'a, Result<BootReport, Cut>> {
+        Box::pin(async move {
+            let since = self.console.log.here();
+            let began = by.clock().now();
+            let name = match how {
+                Reboot::Clean => {
+                    // The shell must have answered before it goes away, so the reboot starts a moment later.
+                    let line = self.facts.get("reboot").map_or("systemctl reboot", String::as_str);
+                    let cmd =
+                        Cmd::sh(format!("(sleep 0.2; {line}) >/dev/null 2>&1 </dev/null & echo rebooting"));
+                    self.run(&cmd, by).await?;
+                    "clean reboot"
+                }
+                Reboot::Reset => {
+                    let Some(reset) = self.slot.outputs.get("reset") else {
+                        return Err(Cut::Broken(
+                            "the slot has no output `reset`: the case needs the capability".into(),
+                        ));
+                    };
+                    reset.press(Duration::from_millis(100), by).await?;
+                    self.console.log.mark(&Mark::Reset);
+                    "reset"
+                }
+                Reboot::PowerCut => {
+                    let Some(power) = &self.slot.power else {
+                        return Err(Cut::Broken(
+                            "the slot has no power control: the case needs the capability".into(),
+                        ));
+                    };
+                    power.set(false, by).await?;
+                    self.console.log.mark(&Mark::PowerOff);
+                    power.set(true, by).await?;
+                    self.console.log.mark(&Mark::PowerOn);
+                    "power cut"
+                }
+            };
+            self.drop_shells().await;
+            let ascent = Ascent {
+                how: name,
+                since,
+                began,
+                from_power: how != Reboot::Clean,
+                allowed: &Resets::default(),
+            };
+            climb::climb(self, &ascent, by).await
+        })
+    }
+
+    fn await_boot<'a>(
+        &'a self,
+        since: Cursor,
+        allowed: &'a Resets,
+        by: &'a Deadline,
+    ) -> Fut<'a, Result<BootReport, Cut>> {
+        Box::pin(async move {
+            self.drop_shells().await;
+            let began = by.clock().now();
+            let ascent = Ascent { how: "reboot by the DUT", since, began, from_power: false, allowed };
+            climb::climb(self, &ascent, by).await
+        })
+    }
+
+    fn try_login<'a>(&'a self, how: LoginTry, by: &'a Deadline) -> Fut<'a, Result<bool, ShellError>> {
+        Box::pin(async move {
+            let target = self.target(by).await.map_err(ShellError::Rig)?;
+            self.waiting.on(self.shells.try_login(target.addr, &target.user, how, by)).await
+        })
+    }
+
+    fn port_open<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Result<bool, Cut>> {
+        Box::pin(async move {
+            match self.waiting.on(self.path(port, by)).await {
+                NetPath::Speaks | NetPath::Mute => Ok(true),
+                NetPath::Refused | NetPath::Silent => Ok(false),
+                NetPath::RigDown(what) => Err(Cut::Rig(
+                    Fault::new(InfraKind::Network, "network", "probe", format!("port {port}"))
+                        .expected("a path", what),
+                )),
+                NetPath::Unknown => {
+                    Err(Cut::Broken("the slot cannot probe ports: the case needs `network`".into()))
+                }
+            }
+        })
+    }
+
+    fn ntp<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Result<SocketAddr, Cut>> {
+        Box::pin(async move {
+            match &self.slot.services {
+                Some(services) => Ok(services.ntp(by).await?),
+                None => {
+                    Err(Cut::Broken("the slot serves no time: the case needs the capability `ntp`".into()))
+                }
+            }
+        })
+    }
+
+    fn measure(&self, measure: Measure) {
+        let case = self.state().case.clone();
+        self.sink.emit(Event::Measured { case, measure });
+    }
+
+    fn evidence(&self, evidence: Evidence) {
+        let case = self.state().case.clone();
+        self.sink.emit(Event::Evidence { case, evidence });
+    }
+}
+
+/// A measure of a boot stage, in seconds.
+pub(crate) fn stage_measure(stage: &str, after: Duration) -> Measure {
+    Measure {
+        name: format!("boot.{stage}"),
+        value: after.as_secs_f64(),
+        unit: "s".into(),
+        better: event::Better::Lower,
+    }
+}

@@ -1,0 +1,42 @@
+//! The identity of one run, injected into the image so that the DUT can be found and entered.
+
+use std::sync::Arc;
+
+use shakedown_core::OsProfile;
+
+/// Made new for each run.
+#[derive(Clone)]
+pub struct Identity {
+    /// The host name.
+    pub hostname: String,
+    /// 32 hex digits.
+    pub uuid: String,
+    /// An OpenSSH private key (PEM).
+    pub private_key: Arc<str>,
+    /// `ssh-ed25519 AAAA…`.
+    pub public_key: String,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({})", self.hostname)
+    }
+}
+
+impl Identity {
+    /// The edits of the configuration document: dotted key and JSON text, for the
+    /// keys that the profile has. `extra` is set by meaning too (`ntp-servers`, …).
+    pub fn edits(&self, profile: &OsProfile, extra: &[(String, String)]) -> Vec<(String, String)> {
+        let json = |text: &str| serde_json::to_string(text).expect("a string is JSON");
+        let own = [
+            ("hostname", json(&self.hostname)),
+            ("uuid", json(&self.uuid)),
+            ("ssh-keys", format!("[{}]", json(&self.public_key))),
+            ("development-mode", "true".to_owned()),
+        ];
+        let own = own.into_iter().map(|(meaning, value)| (meaning.to_owned(), value));
+        own.chain(extra.iter().cloned())
+            .filter_map(|(meaning, value)| profile.config.keys.get(&meaning).map(|key| (key.clone(), value)))
+            .collect()
+    }
+}

@@ -1,0 +1,372 @@
+//! The whole of a run, from the image to the safe state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_core::event::Planned;
+use shakedown_core::{
+    Blame, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Ledger, OsProfile, Outcome, Shells, Sink,
+    Slot, event,
+};
+use shakedown_media::Identity as Identified;
+use tokio_util::sync::CancellationToken;
+
+use crate::adjudicate::{Decision, adjudicate};
+use crate::cases::{Executor, Halt};
+use crate::dut::{LiveDut, Parts};
+use crate::folder::RunFolder;
+use crate::identity::Identity;
+use crate::observe::{last_lines, observe};
+use crate::provision::{self, ProvisionError, Provisioned};
+use crate::sink::JournalSink;
+use crate::waiting::Waiting;
+use crate::{collect, control};
+
+/// The case that every boot of a run is: a panic at boot is a failure like any other.
+pub const BOOT: &str = "boot::cold::ready";
+
+/// What is asked for.
+pub struct Request {
+    /// Where.
+    pub slot: Slot,
+    /// What the OS promises.
+    pub profile: Arc<OsProfile>,
+    /// What the run is about, image included.
+    pub head: event::RunHead,
+    /// The image under test, identified in this process.
+    pub image: Arc<Identified>,
+    /// The cases, in order of effect.
+    pub cases: Vec<Arc<dyn Case>>,
+    /// Attempts at each.
+    pub repeat: u32,
+    /// Leave the DUT switched on at the end.
+    pub keep: bool,
+    /// Prove that the medium holds the image instead of writing it.
+    pub no_flash: bool,
+    /// A known-good image that settles an open question of blame.
+    pub control: Option<Arc<Identified>>,
+    /// This run's names and keys.
+    pub identity: Identity,
+    /// Makes shells.
+    pub shells: Arc<dyn Shells>,
+    /// Takes events.
+    pub sink: Arc<JournalSink>,
+    /// Where files go.
+    pub folder: RunFolder,
+    /// Files that somebody else writes into the folder: name and role.
+    pub recordings: Vec<(String, String)>,
+    /// Stops the run.
+    pub cancel: CancellationToken,
+    /// The verdict in one line.
+    pub verdict: fn(&Ledger, ExitCode) -> String,
+}
+
+/// Runs it. Everything that came of it is in the journal; the exit code is what the process returns.
+pub async fn run(request: Request) -> ExitCode {
+    let clock = match request.slot.log() {
+        Some(log) => log.clock().clone(),
+        None => shakedown_core::RealClock::start(),
+    };
+    let began = clock.now();
+    let waiting = Waiting::new(clock.clone());
+    let (sink, verdict) = (request.sink.clone(), request.verdict);
+    sink.emit(Event::RunStarted(Box::new(request.head.clone())));
+    let halted = whole(request, waiting.clone()).await;
+    let ledger = sink.ledger();
+    let exit = match &halted {
+        Ok(()) => ledger.exit(),
+        Err(Halt::Interrupted) => ExitCode::Interrupted,
+        Err(Halt::Journal) => ExitCode::Infra.and(ledger.exit()),
+    };
+    let verdict = verdict(&ledger, exit);
+    sink.emit(Event::RunEnded { exit, verdict, took: clock.now().since(began), waited: waiting.total() });
+    match sink.health() {
+        Ok(()) => exit,
+        Err(_) => exit.and(ExitCode::Infra),
+    }
+}
+
+async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {
+    let Request {
+        slot,
+        profile,
+        head,
+        image,
+        cases,
+        repeat,
+        keep,
+        no_flash,
+        control,
+        identity,
+        shells,
+        sink,
+        folder,
+        recordings,
+        cancel,
+        ..
+    } = request;
+    let mut facts: BTreeMap<String, String> = BTreeMap::new();
+    facts.insert("version".into(), head.image.version.clone().unwrap_or_default());
+    facts.insert("image".into(), head.image.payload.to_string());
+    let mut extra = Vec::new();
+    let parts = Parts {
+        slot,
+        profile,
+        identity,
+        shells,
+        sink: sink.clone(),
+        cancel,
+        companions: head.image.companions.clone(),
+        facts: BTreeMap::new(),
+    };
+    let parts = match with_time(parts, facts, &mut extra).await {
+        Ok(parts) => parts,
+        Err(fault) => {
+            fail_step(&sink, "preflight", Outcome::Infra(fault), Blame::Rig, "driver-fault");
+            return Ok(());
+        }
+    };
+    let dut = match LiveDut::new(parts, waiting) {
+        Ok(dut) => Arc::new(dut),
+        Err(fault) => {
+            fail_step(&sink, "preflight", Outcome::Infra(fault), Blame::Rig, "driver-fault");
+            return Ok(());
+        }
+    };
+    let cases = plan(&dut, cases);
+    let mut executor = Executor::new(&dut, &sink, repeat);
+    let halted = match provision(&dut, &sink, &image, no_flash, &extra).await {
+        Ok(provisioned) => {
+            climb_and_run(&dut, &sink, &folder, &mut executor, &provisioned, &cases, control).await
+        }
+        Err(Stopped::Interrupted) => Err(Halt::Interrupted),
+        Err(Stopped::Failed(step)) => {
+            executor.blocked = Some(step);
+            executor.run(&cases).await
+        }
+    };
+    finish(&dut, &folder, &recordings, keep).await;
+    halted
+}
+
+/// The rig host's time server must be known before the image gets its configuration.
+async fn with_time(
+    mut parts: Parts,
+    mut facts: BTreeMap<String, String>,
+    extra: &mut Vec<(String, String)>,
+) -> Result<Parts, shakedown_core::Fault> {
+    if let Some(services) = &parts.slot.services {
+        let clock = parts.slot.log().map(|log| log.clock().clone());
+        if let Some(clock) = clock {
+            let pace = shakedown_core::Pace::Rig;
+            let by = shakedown_core::Deadline::new(
+                "time server",
+                Duration::from_secs(5),
+                pace,
+                clock,
+                parts.cancel.clone(),
+            );
+            let addr = services.ntp(&by).await?;
+            facts.insert("ntp".into(), addr.to_string());
+            extra.push(("ntp-servers".into(), format!("\"{addr}\"")));
+        }
+    }
+    parts.facts = facts;
+    Ok(parts)
+}
+
+/// Decides the skips, announces the plan, and returns what will run.
+fn plan(dut: &LiveDut, cases: Vec<Arc<dyn Case>>) -> Vec<Arc<dyn Case>> {
+    let missing = |case: &Arc<dyn Case>| -> Option<String> {
+        let spec = case.spec();
+        let missing: Vec<_> =
+            spec.needs.iter().filter(|need| !dut.offers.contains(need)).map(ToString::to_string).collect();
+        (!missing.is_empty()).then(|| format!("neither board, OS nor slot offers {}", missing.join(", ")))
+    };
+    let mut planned = vec![Planned {
+        id: CaseId(BOOT.into()),
+        title: "The board boots from power-on to ready".into(),
+        effect: Effect::CutsPower,
+        skip: None,
+    }];
+    planned.extend(cases.iter().map(|case| {
+        let spec = case.spec();
+        Planned { id: spec.id.clone(), title: spec.title.clone(), effect: spec.effect, skip: missing(case) }
+    }));
+    dut.sink.emit(Event::Planned { cases: planned });
+    let (runs, skipped): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| missing(case).is_none());
+    for case in skipped {
+        let reason = missing(&case).unwrap_or_default();
+        let case = case.spec().id.clone();
+        let outcome = Outcome::Skip { reason };
+        let (attempt, took) = (1, Duration::ZERO);
+        dut.sink.emit(Event::CaseEnded {
+            case,
+            attempt,
+            outcome,
+            blame: None,
+            because: None,
+            took,
+            console: vec![],
+        });
+    }
+    runs
+}
+
+enum Stopped {
+    Interrupted,
+    Failed(String),
+}
+
+async fn provision(
+    dut: &LiveDut,
+    sink: &JournalSink,
+    image: &Arc<Identified>,
+    no_flash: bool,
+    extra: &[(String, String)],
+) -> Result<Provisioned, Stopped> {
+    // A DUT that is on would not give its medium away, and nothing may write under it.
+    step(dut, sink, "power off", async {
+        provision::power_down(dut).await?;
+        Ok(((), "off".to_owned()))
+    })
+    .await?;
+    let name = if no_flash { "prove image" } else { "write image" };
+    let provisioned = step(dut, sink, name, async {
+        let provisioned = provision::write(dut, image, no_flash).await?;
+        let proof = provisioned.proof();
+        Ok((provisioned, proof))
+    })
+    .await?;
+    step(dut, sink, "inject identity", async {
+        let proof = provision::inject(dut, extra).await?;
+        Ok(((), proof))
+    })
+    .await?;
+    Ok(provisioned)
+}
+
+async fn step<T>(
+    dut: &LiveDut,
+    sink: &JournalSink,
+    name: &str,
+    work: impl Future<Output = Result<(T, String), ProvisionError>>,
+) -> Result<T, Stopped> {
+    let clock = dut.console.log.clock().clone();
+    let began = clock.now();
+    sink.emit(Event::StepStarted { step: name.into() });
+    let ended = work.await;
+    let took = clock.now().since(began);
+    let (outcome, blame, because) = match ended {
+        Ok((value, proof)) => {
+            sink.emit(Event::StepEnded { step: name.into(), proof, took });
+            return Ok(value);
+        }
+        Err(ProvisionError::Cancelled) => return Err(Stopped::Interrupted),
+        Err(ProvisionError::Refused(why)) => {
+            let failure =
+                Failure::new("the image was refused", "an image that can be written and proven", why);
+            (Outcome::Fail(failure), Blame::Image, "image-refused")
+        }
+        Err(ProvisionError::Fault(fault)) => {
+            let Decision { outcome, blame, because } =
+                adjudicate(&Cut::Rig(fault), &crate::adjudicate::Observed::healthy());
+            (outcome, blame, because)
+        }
+    };
+    if dut.cancel.is_cancelled() {
+        return Err(Stopped::Interrupted);
+    }
+    sink.emit(Event::StepFailed { step: name.into(), outcome, blame, because: because.into(), took });
+    Err(Stopped::Failed(name.to_owned()))
+}
+
+fn fail_step(sink: &JournalSink, step: &str, outcome: Outcome, blame: Blame, because: &str) {
+    sink.emit(Event::StepStarted { step: step.into() });
+    let (step, because, took) = (step.into(), because.into(), Duration::ZERO);
+    sink.emit(Event::StepFailed { step, outcome, blame, because, took });
+}
+
+async fn climb_and_run(
+    dut: &Arc<LiveDut>,
+    sink: &Arc<JournalSink>,
+    folder: &RunFolder,
+    executor: &mut Executor<'_>,
+    provisioned: &Provisioned,
+    cases: &[Arc<dyn Case>],
+    control: Option<Arc<Identified>>,
+) -> Result<(), Halt> {
+    let case = CaseId(BOOT.into());
+    sink.emit(Event::CaseStarted { case: case.clone(), attempt: 1 });
+    let clock = dut.console.log.clock().clone();
+    let (began, since) = (clock.now(), dut.console.log.here());
+    let booted = provision::boot(dut, provisioned, "power-on").await;
+    let took = clock.now().since(began);
+    let (mut outcome, mut blame, mut because, mut console) = (Outcome::Pass, None, None, Vec::new());
+    if let Err(cut) = &booted {
+        console = last_lines(&dut.console.log, since, 40);
+        let mut decision = adjudicate(cut, &observe(dut, since).await);
+        collect::screenshot(dut, folder, "screen.png").await;
+        if dut.cancel.is_cancelled() {
+            sink.emit(ended(
+                &case,
+                decision.outcome,
+                Some(decision.blame),
+                Some(decision.because),
+                took,
+                console,
+            ));
+            return Err(Halt::Interrupted);
+        }
+        if let (Outcome::Undetermined { .. }, Some(image)) = (&decision.outcome, control) {
+            decision = control::settle(dut, sink, folder, &image, decision).await;
+        }
+        (outcome, blame, because) = (decision.outcome, Some(decision.blame), Some(decision.because));
+        executor.blocked = Some(BOOT.into());
+    }
+    sink.emit(ended(&case, outcome, blame, because, took, console));
+    executor.run(cases).await
+}
+
+fn ended(
+    case: &CaseId,
+    outcome: Outcome,
+    blame: Option<Blame>,
+    because: Option<&str>,
+    took: Duration,
+    console: Vec<String>,
+) -> Event {
+    let because = because.map(str::to_owned);
+    Event::CaseEnded { case: case.clone(), attempt: 1, outcome, blame, because, took, console }
+}
+
+/// Evidence, then the safe state.
+async fn finish(dut: &Arc<LiveDut>, folder: &RunFolder, recordings: &[(String, String)], keep: bool) {
+    let step = "collect";
+    let clock = dut.console.log.clock().clone();
+    let began = clock.now();
+    dut.sink.emit(Event::StepStarted { step: step.into() });
+    let proof = if dut.cancel.is_cancelled() {
+        "skipped: the run was interrupted".to_owned()
+    } else if dut.settled().0 > 0 && collect::through_shell(dut, folder).await {
+        "read through the shell".to_owned()
+    } else {
+        collect::screenshot(dut, folder, "screen.png").await;
+        match collect::off_medium(dut, folder).await {
+            Ok(files) => format!("read {files} file(s) off the medium"),
+            Err(fault) => {
+                dut.sink.emit(Event::Trouble(fault.clone()));
+                format!("nothing: {fault}")
+            }
+        }
+    };
+    dut.sink.emit(Event::StepEnded { step: step.into(), proof, took: clock.now().since(began) });
+    if !keep && let Err(fault) = provision::power_down(dut).await {
+        dut.sink.emit(Event::Trouble(fault));
+    }
+    for (name, role) in recordings {
+        // A failure is announced by the folder itself.
+        drop(folder.announce(name, role));
+    }
+}
