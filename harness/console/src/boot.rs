@@ -95,6 +95,9 @@ impl BootMachine {
     /// How many lines after a known-bad one are kept.
     pub const AFTER: usize = 40;
 
+    /// No stage is waited for longer, whatever its descriptor says.
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// Watches a boot that began at `start` (power-on, or when the reboot was asked
     /// for); `pace` is the factor on its deadlines in force now.
     ///
@@ -258,7 +261,8 @@ impl BootMachine {
     fn deadline(&self, factor: f64) -> Option<(&StageSpec, Mono)> {
         let rest = &self.stages[self.next..];
         let required = rest.iter().position(|stage| !stage.optional)?;
-        let span: Duration = rest[..=required].iter().map(|stage| stage.within).sum();
+        let within = rest[..=required].iter().map(|stage| stage.within);
+        let span = within.fold(Duration::ZERO, Duration::saturating_add).min(Self::LONGEST);
         Some((&rest[required], self.since + span.mul_f64(factor)))
     }
 
@@ -337,10 +341,10 @@ impl BootMachine {
         if text.is_empty() {
             return;
         }
-        if let Some(dying) = &mut self.dying {
-            if dying.lines.len() <= Self::BEFORE + Self::AFTER {
-                dying.lines.push(text.clone());
-            }
+        if let Some(dying) = &mut self.dying
+            && dying.lines.len() <= Self::BEFORE + Self::AFTER
+        {
+            dying.lines.push(text.clone());
         }
         if self.recent.len() == Self::BEFORE {
             self.recent.pop_front();

@@ -1,0 +1,48 @@
+//! A recording through the boot machine, on virtual time.
+
+use shakedown_core::{BootFailure, BootReport, BootSpec, Chunk, Mono, Resets, Seen};
+
+use crate::boot::{BootMachine, BootStep};
+use crate::pattern::PatternError;
+
+/// What came of a boot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BootOutcome {
+    /// It came up.
+    Up(BootReport),
+    /// It did not.
+    Failed(BootFailure),
+}
+
+/// Runs the chunks through a boot machine as a run would have: deadlines are at the pace
+/// measured so far, and after the last chunk time goes on until the outcome is known.
+/// A recording cannot show stages that are seen from outside; they are left out.
+///
+/// # Errors
+/// A pattern of the spec that is not valid.
+pub fn replay(
+    spec: &BootSpec,
+    allowed: &Resets,
+    start: Mono,
+    chunks: &[Chunk],
+) -> Result<BootOutcome, PatternError> {
+    let mut spec = spec.clone();
+    spec.stages.retain(|stage| matches!(stage.seen, Seen::Console(_)));
+    let mut machine = BootMachine::new(&spec, start, 1.0)?.allowing(allowed);
+    let mut steps = Vec::new();
+    for chunk in chunks.iter().filter(|chunk| chunk.at >= start) {
+        // Bytes that come at the very moment of a deadline are in time.
+        while let Some(due) = machine.wake_at(machine.pace()).filter(|due| *due < chunk.at) {
+            machine.tick(due, machine.pace(), &mut steps);
+        }
+        machine.feed(chunk, &mut steps);
+    }
+    while let Some(due) = machine.wake_at(machine.pace()) {
+        machine.tick(due, machine.pace(), &mut steps);
+    }
+    let failure = steps.into_iter().find_map(|step| match step {
+        BootStep::Failed(failure) => Some(failure),
+        BootStep::Stage(_) => None,
+    });
+    Ok(failure.map_or_else(|| BootOutcome::Up(machine.into_report()), BootOutcome::Failed))
+}
