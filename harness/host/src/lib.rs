@@ -5,14 +5,26 @@
 //! - [`warden`]: a second process that cleans up when this one dies in any way. Binaries
 //!   call [`warden::serve_if_asked`] first in `main`.
 
+#[doc(hidden)]
+pub mod bench;
+pub mod console_login;
 pub mod dirs;
+mod files;
 pub mod group;
 pub mod key;
 pub mod lock;
+pub mod ntp;
 pub mod process;
 pub mod pump;
+mod shells;
+pub mod ssh;
 pub mod warden;
 
+pub use console_login::ConsoleShell;
 pub use key::KeyPair;
 pub use lock::{Held, LockError, SlotLock};
+pub use ntp::NtpServer;
 pub use process::{Child, Output, Piped, Tool};
+pub use pump::Pump;
+pub use shells::HostShells;
+pub use ssh::SshShell;
