@@ -1,1 +1,39 @@
 //! The catalogue of boards and OS profiles: partial documents to complete types.
+//!
+//! - [`Catalogue::embedded`] holds the documents of this folder; [`Catalogue::with_paths`] adds
+//!   folders of the same layout (`catalogue/`, `families/`, `os/`), of which a later one wins
+//!   where a name stands twice.
+//! - [`Catalogue::board`] and [`Catalogue::profile`] give complete types;
+//!   [`Catalogue::resolved`] and [`Catalogue::resolved_profile`] also say where each value came from.
+//! - [`boot_spec`] puts a board's stages and a profile's together: a board never names an OS.
+//!
+//! # How documents merge
+//!
+//! A document `extends` one family or a list of them, and families extend families. They are
+//! applied in order, each once, then the document itself; what comes later wins:
+//!
+//! - a single value (`arch`, `baud`, `min-off`, `provision` …) replaces the earlier one;
+//! - `capabilities` add up, and so do the lines of `config-txt`;
+//! - `boot.stages` merge by `name` and `boot.bad` by `id`, field by field. A new stage goes to
+//!   the end, or behind the one that its `after` names.
+//!
+//! A profile's stage or known-bad line of the same name replaces the board's as a whole (so a
+//! profile of a silent OS can make the stage `kernel` optional).
+
+mod board;
+mod catalogue;
+mod check;
+pub mod doc;
+mod error;
+mod files;
+mod layers;
+mod merge;
+mod origin;
+mod profile;
+mod schema;
+
+pub use catalogue::{Catalogue, Listed, Resolved, ResolvedProfile};
+pub use check::boot_spec;
+pub use error::BoardsError;
+pub use origin::Origin;
+pub use schema::schemas;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 use crate::document::Document;
 use crate::nearest::nearest;
@@ -14,6 +15,11 @@ pub enum Problem {
     /// The file cannot be read.
     Unreadable {
         /// The operating system's words.
+        what: String,
+    },
+    /// A file or folder that cannot be a document.
+    File {
+        /// One clause.
         what: String,
     },
     /// Larger than any document.
@@ -131,9 +137,9 @@ impl fmt::Display for Problem {
         match self {
             Self::Unreadable { what } => write!(f, "cannot be read: {what}"),
             Self::TooLarge { bytes, limit } => {
-                write!(f, "larger than {} KiB ({bytes} bytes or more): no document of ours is", limit >> 10)
+                write!(f, "larger than {} KiB ({bytes} bytes): no document of ours is", limit >> 10)
             }
-            Self::NotText { what } | Self::Invalid { what } => f.write_str(what),
+            Self::File { what } | Self::NotText { what } | Self::Invalid { what } => f.write_str(what),
             Self::Empty => f.write_str("the document is empty"),
             Self::Syntax { what } => write!(f, "not YAML: {what}"),
             Self::Limit { what, limit } => write!(f, "more than {limit} {what}"),
@@ -153,15 +159,25 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Control characters must not reach a terminal.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => '→',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
 /// The start and the end of a text that is too long to be read.
 fn clip(text: &str, most: usize) -> Cow<'_, str> {
     let count = text.chars().count();
     if count <= most {
-        return text.into();
+        let hidden = |c: char| c.is_control() && c != '\n';
+        return if text.contains(hidden) { text.chars().map(visible).collect() } else { text.into() };
     }
     let start: String = text.chars().take(most / 2).collect();
     let end: String = text.chars().skip(count - most / 2).collect();
-    format!("{start}…{end}").into()
+    format!("{start}…{end}").chars().map(visible).collect()
 }
 
 /// At most a dozen names in one line.
@@ -195,6 +211,12 @@ impl ConfError {
     pub(crate) fn new(doc: &Document, mark: Mark, problem: Problem) -> Self {
         let inner = Inner { doc: doc.clone(), mark, field: String::new(), problem, help: None };
         Self { inner: Box::new(inner) }
+    }
+
+    /// About a file or folder as a whole, before anything of it is read: `/a/b.yml: must end in .yaml`.
+    pub fn file(path: &Path, what: impl Into<String>) -> Self {
+        let doc = Document::new(path.display().to_string(), "");
+        Self::new(&doc, Mark::START, Problem::File { what: what.into() })
     }
 
     /// The field it is about: `slots.pi4.power`.
@@ -248,7 +270,7 @@ impl ConfError {
         const AFTER: usize = 40;
         let mark = self.inner.mark;
         let line = self.inner.doc.line(mark.line)?;
-        let chars: Vec<char> = line.chars().map(|c| if c == '\t' { '→' } else { c }).collect();
+        let chars: Vec<char> = line.chars().map(visible).collect();
         if chars.is_empty() {
             return None;
         }
@@ -270,7 +292,9 @@ impl fmt::Display for ConfError {
         let inner = &self.inner;
         match &inner.problem {
             // There is no line to point at.
-            Problem::Unreadable { .. } | Problem::TooLarge { .. } => write!(f, "{}: ", inner.doc.name())?,
+            Problem::Unreadable { .. } | Problem::TooLarge { .. } | Problem::File { .. } => {
+                write!(f, "{}: ", inner.doc.name())?;
+            }
             _ => write!(f, "{}: ", self.place())?,
         }
         if !inner.field.is_empty() {

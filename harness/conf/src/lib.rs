@@ -26,7 +26,7 @@
 //!
 //! Documents are a subset of YAML: one document, text keys, no anchors, aliases, tags or merges.
 //! Enums with data are written as a mapping with one key; their fields take
-//! `#[serde(with = "serde_yaml::with::singleton_map")]`.
+//! `#[serde(with = "serde_yaml::with::singleton_map")]`, or only its `deserialize_with` beside a schema.
 
 mod classify;
 mod document;

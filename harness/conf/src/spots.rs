@@ -327,7 +327,11 @@ impl Reader {
                 (open.node, step)
             }
         };
-        let mark = mark(span);
+        let mut mark = mark(span);
+        if scalar.is_none() {
+            // What opens a mapping or a list, not the blanks behind it.
+            mark.len = 1;
+        }
         self.spots.nodes.push(Node { parent, step, mark, scalar, children: Vec::new() });
         Ok(index)
     }

@@ -54,7 +54,7 @@ fn garbage(len: usize) -> Vec<u8> {
 fn size_is_checked_before_content() {
     let ten = garbage(10 << 20);
     assert!(
-        refused("g", &ten).starts_with("g: larger than 1024 KiB (10485760 bytes"),
+        refused("g", &ten).starts_with("g: larger than 1024 KiB (10485760 bytes)"),
         "{}",
         refused("g", &ten)
     );

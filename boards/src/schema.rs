@@ -1,0 +1,14 @@
+//! The JSON Schemas that are committed under `boards/schema/`.
+
+use shakedown_conf::schema_text;
+
+use crate::doc::{BoardDoc, FamilyDoc, OsDoc};
+
+/// File name and text of each schema.
+pub fn schemas() -> [(&'static str, String); 3] {
+    [
+        ("board.json", schema_text::<BoardDoc>()),
+        ("family.json", schema_text::<FamilyDoc>()),
+        ("os.json", schema_text::<OsDoc>()),
+    ]
+}

@@ -1,0 +1,150 @@
+//! Every document of the catalogue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+use shakedown_boards::{Catalogue, boot_spec, schemas};
+use shakedown_core::{Arch, Capability, Seen};
+
+fn regex(pattern: &str) -> Regex {
+    let bytes = syntax::Config::new().utf8(false).unicode(false).multi_line(true).crlf(true);
+    Regex::builder().syntax(bytes).build(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"))
+}
+
+/// `name | line` pairs.
+fn lines(text: &str) -> Vec<(&str, &str)> {
+    text.lines().map(|line| line.split_once(" | ").unwrap()).collect()
+}
+
+#[test]
+fn nothing_is_wrong() {
+    let wrong: Vec<_> = Catalogue::embedded().check().iter().map(|error| format!("{error:#}")).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_boards_are_complete() {
+    let catalogue = Catalogue::embedded();
+    let amd64 = catalogue.board("generic-amd64").unwrap();
+    assert_eq!((amd64.arch, amd64.baud), (Arch::Amd64, 115_200));
+    assert!(amd64.capabilities.contains(&Capability::new("hdmi")));
+    let arm64 = catalogue.board("generic-aarch64").unwrap();
+    assert_ne!(amd64.hash, arm64.hash);
+    for board in [amd64, arm64] {
+        let stages: Vec<_> = board.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(stages, ["firmware", "bootloader", "kernel"], "{}", board.slug);
+        assert!(board.stages[0].optional && !board.stages[1].optional && board.stages[2].once);
+    }
+    assert!(catalogue.list().iter().all(|listed| listed.board.is_ok()));
+}
+
+#[test]
+fn a_boot_is_the_board_and_then_the_os() {
+    let catalogue = Catalogue::embedded();
+    for (os, want) in [
+        ("reference", "firmware? bootloader kernel initramfs userspace? login shell ready"),
+        ("balenaos", "firmware? bootloader? kernel? userspace? login? shell ready"),
+    ] {
+        for slug in catalogue.slugs() {
+            let spec = boot_spec(&catalogue.board(slug).unwrap(), &catalogue.profile(os).unwrap());
+            let shown: Vec<_> = spec
+                .stages
+                .iter()
+                .map(|s| format!("{}{}", s.name, if s.optional { "?" } else { "" }))
+                .collect();
+            assert_eq!(shown.join(" "), want, "{slug} with {os}");
+            assert!(spec.bad.iter().any(|bad| bad.id == "emergency-mode"));
+            let ids: BTreeSet<_> = spec.bad.iter().map(|bad| &bad.id).collect();
+            assert_eq!(ids.len(), spec.bad.len());
+        }
+    }
+    let known = catalogue.profile_of("shakedown-reference").unwrap().unwrap();
+    assert_eq!(known.id, "reference");
+    assert!(catalogue.profile_of("debian").unwrap().is_none());
+}
+
+/// Each known-bad line has a sample that it catches, and catches nothing of a good boot.
+#[test]
+fn patterns_catch_what_they_are_for() {
+    let catalogue = Catalogue::embedded();
+    let mut bad = BTreeMap::new();
+    let mut stages: BTreeMap<String, Vec<Regex>> = BTreeMap::new();
+    for slug in catalogue.slugs() {
+        for os in ["reference", "balenaos"] {
+            let spec = boot_spec(&catalogue.board(slug).unwrap(), &catalogue.profile(os).unwrap());
+            bad.extend(spec.bad.iter().map(|bad| (bad.id.clone(), regex(&bad.pattern))));
+            for stage in spec.stages.iter().filter(|_| os == "reference") {
+                if let Seen::Console(patterns) = &stage.seen {
+                    stages.entry(stage.name.clone()).or_default().extend(patterns.iter().map(|p| regex(p)));
+                }
+            }
+        }
+    }
+    let samples = lines(include_str!("bad-lines.txt"));
+    for (id, line) in &samples {
+        let pattern = bad.get(*id).unwrap_or_else(|| panic!("no known-bad line {id}"));
+        assert!(pattern.is_match(line), "{id} does not catch: {line}");
+        let stage = stages.iter().find(|(_, patterns)| patterns.iter().any(|p| p.is_match(line)));
+        assert!(stage.is_none_or(|(name, _)| name == "bootloader"), "a stage takes for itself: {line}");
+    }
+    let sampled: BTreeSet<_> = samples.iter().map(|(id, _)| *id).collect();
+    let unsampled: Vec<_> = bad.keys().filter(|id| !sampled.contains(id.as_str())).collect();
+    assert!(unsampled.is_empty(), "no sample in bad-lines.txt for {unsampled:?}");
+    for (want, line) in lines(include_str!("good-lines.txt")) {
+        let hit: Vec<_> = bad.iter().filter(|(_, p)| p.is_match(line)).map(|(id, _)| id).collect();
+        assert!(hit.is_empty(), "{hit:?} would end a good boot at: {line}");
+        let hit: Vec<_> = stages
+            .iter()
+            .filter(|(_, p)| p.iter().any(|p| p.is_match(line)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let want: Vec<_> = want.strip_prefix("stage ").into_iter().collect();
+        assert_eq!(hit, want, "{line}");
+    }
+}
+
+/// The same facts that the suites are written against.
+#[test]
+fn the_reference_profile_gives_each_fact_of_the_suites() {
+    let text = include_str!("../../suites/facts.yaml");
+    let names = text.split("\nprofile:\n").nth(1).unwrap().lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (!name.starts_with(' ')).then_some(name)
+    });
+    let names: BTreeSet<_> = names.collect();
+    assert!(names.len() > 20, "suites/facts.yaml is not laid out as this test reads it");
+    let profile = Catalogue::embedded().profile("reference").unwrap();
+    let given: BTreeSet<_> = profile.facts.keys().map(String::as_str).collect();
+    assert_eq!(names.symmetric_difference(&given).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
+fn the_committed_schemas_are_current_and_named() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (name, text) in schemas() {
+        let path = here.join("schema").join(name);
+        if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            committed,
+            text,
+            "{} is old: SHAKEDOWN_BLESS=1 cargo test -p shakedown-boards",
+            path.display()
+        );
+    }
+    for (folder, schema) in [("catalogue", "board"), ("families", "family"), ("os", "os")] {
+        for entry in std::fs::read_dir(here.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let first = format!("# yaml-language-server: $schema=../schema/{schema}.json\n");
+            assert!(text.starts_with(&first), "{}", path.display());
+            if folder == "catalogue" {
+                assert!(text.lines().count() <= 25, "{}", path.display());
+            }
+        }
+    }
+}
