@@ -114,7 +114,8 @@ impl Case for Check {
 /// profile says that it lies there, else from the image's companion file `test-image`.
 pub async fn load_test_image(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
     const ON_DUT: &str = "test-image-file";
-    let mut values = facts::resolve(dut, ["engine", "test-image", "scratch"], by).await?;
+    let mut values =
+        facts::resolve(dut, ["engine", "test-image", "scratch"].map(str::to_owned).to_vec(), by).await?;
     let fill = |line: &str, values: &crate::template::Values| {
         Template::parse(line).fill(values).map_err(|name| Cut::Broken(format!("no fact `{name}`")))
     };

@@ -31,7 +31,7 @@ pub struct CaseDoc {
     pub id: String,
     /// One sentence: what is true when the case passes.
     pub title: String,
-    /// Capabilities of board, OS and slot without which the case is skipped. `shell` is always needed.
+    /// Capabilities of board, OS and slot without which the case is skipped. Every case needs a shell.
     #[serde(default)]
     pub needs: Vec<String>,
     /// What the case does to the DUT.

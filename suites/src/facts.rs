@@ -58,17 +58,13 @@ pub fn at_hand(dut: &dyn Dut) -> Values {
 }
 
 /// The values of these facts. A fact without a value is a defect of the case or of the plan.
-pub async fn resolve(
-    dut: &dyn Dut,
-    names: impl IntoIterator<Item = &str>,
-    by: &Deadline,
-) -> Result<Values, Cut> {
+pub async fn resolve(dut: &dyn Dut, names: Vec<String>, by: &Deadline) -> Result<Values, Cut> {
     let mut values = at_hand(dut);
     for name in names {
-        if values.contains_key(name) {
+        if values.contains_key(&name) {
             continue;
         }
-        if OFFERED.contains(&name) {
+        if OFFERED.contains(&name.as_str()) {
             let server = dut.ntp(by).await?;
             values.insert("ntp".to_owned(), server.to_string());
             values.insert("ntp-host".to_owned(), server.ip().to_string());

@@ -20,6 +20,7 @@ mod error;
 pub mod expect;
 pub mod facts;
 mod files;
+mod fitted;
 mod glob;
 mod lower;
 mod lower_step;

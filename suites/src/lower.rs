@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_conf::{ConfError, Loaded};
-use shakedown_core::{Capability, CaseId, CaseSpec, Sabotage};
+use shakedown_core::{Capability, CaseId, CaseSpec, Edit, Sabotage};
 
 use crate::cases::{PLOTS, Plot};
 use crate::check::{Body, Check};
 use crate::doc::{CaseDoc, EffectDoc, ModuleDoc, SabotageDoc};
 use crate::entry::Entry;
+use crate::facts;
 use crate::files::Files;
 use crate::lower_step::{Use, steps};
+use crate::template::Template;
 
 /// Facts that the test image needs.
 const TEST_IMAGE: [&str; 3] = ["engine", "test-image", "scratch"];
@@ -104,8 +106,7 @@ impl Lower<'_> {
         if ids.len() < sabotage.len() {
             return Err(self.invalid("sabotage", "two sabotages have the same id"));
         }
-        let mut needs: BTreeSet<_> = case.needs.iter().map(Capability::new).collect();
-        needs.insert(Capability::new("shell"));
+        let needs = case.needs.iter().map(Capability::new).collect();
         let cleanup = if case.cleanup.is_empty() { Duration::ZERO } else { cleanup_within(case) };
         Ok(CaseSpec {
             id: CaseId(format!("{}::{}", self.doc.value.module, case.id)),
@@ -135,10 +136,32 @@ impl Lower<'_> {
                 let field = format!("{field}.edits[{index}]");
                 self.invalid(&field, "an edit is one of `shell`, `config` and `boot-file`")
             })?;
+            self.known_facts(&format!("{field}.edits[{index}]"), &edit)?;
             edits.push(edit);
+        }
+        if let Some(undo) = &doc.undo {
+            self.known_facts(&format!("{field}.undo"), &Edit::Shell(undo.clone()))?;
         }
         let (id, undo, must_say) = (doc.id.clone(), doc.undo.clone(), doc.must_say.clone());
         Ok(Sabotage { id, edits, undo, must_say })
+    }
+
+    /// Sabotages are filled in before anything runs: with what a profile knows, not the run.
+    fn known_facts(&self, field: &str, edit: &Edit) -> Result<(), ConfError> {
+        let Edit::Shell(line) = edit else { return Ok(()) };
+        for fact in Template::parse(line).facts() {
+            let profile = self.known.contains(fact) && !facts::RUN.contains(&fact);
+            if !profile || facts::OFFERED.contains(&fact) {
+                let known = self.known.iter().filter(|name| !facts::RUN.contains(&name.as_str()));
+                return Err(self.doc.unknown_name(
+                    &self.field(field),
+                    "fact of a profile",
+                    fact,
+                    known.cloned(),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn plot(&self, name: &str) -> Result<&'static Plot, ConfError> {

@@ -32,6 +32,8 @@ impl Program {
         let name = self.file.replace('/', "-");
         let path = Template::parse(&format!("{{scratch}}/{name}")).fill(values).map_err(broken)?;
         let args: Result<Vec<_>, _> = self.args.iter().map(|arg| arg.fill(values)).collect();
+        let folder = Template::parse("mkdir -p {scratch}").fill(values).map_err(broken)?;
+        dut.run(&Cmd::sh(folder), by).await?;
         dut.put(&path, &self.bytes, by).await?;
         let script = "file=$1; chmod 755 \"$file\"; \"$@\"; code=$?; rm -f \"$file\"; exit $code";
         let mut argv = vec!["sh".to_owned(), "-c".to_owned(), script.to_owned(), "sh".to_owned(), path];

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shakedown_core::case::Cases;
 use shakedown_core::event::Planned;
 use shakedown_core::{Capability, CaseId, OsProfile};
 
@@ -31,6 +32,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The cases as they run on this OS ([`Entry::for_profile`]), in order.
+    pub fn cases(&self, profile: &OsProfile) -> Cases {
+        self.entries.iter().map(|entry| entry.for_profile(profile)).collect()
+    }
+
     /// What will run and what is skipped, decided before anything runs.
     pub fn planned(&self, offers: &BTreeSet<Capability>, profile: &OsProfile) -> Vec<Planned> {
         self.entries

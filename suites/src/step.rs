@@ -86,7 +86,7 @@ impl Step {
 
     /// Runs it.
     pub async fn run(&self, dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
-        let values = facts::resolve(dut, self.facts(), by).await?;
+        let values = facts::resolve(dut, self.facts().into_iter().map(str::to_owned).collect(), by).await?;
         match &self.act {
             Act::Run { line, expect } => {
                 let line = fill(line, &values)?;
@@ -175,15 +175,18 @@ fn head(line: &str) -> String {
 /// Sets (or removes) a key of the DUT's configuration document, by its meaning. The document
 /// is replaced whole, flushed, and read back; what stood there before becomes evidence.
 pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Deadline) -> Result<(), Cut> {
-    let config = &dut.profile().config;
-    let dotted = config.keys.get(key).ok_or_else(|| {
-        Cut::Broken(format!("the OS profile `{}` has no configuration key for `{key}`", dut.profile().id))
-    })?;
+    let (file, dotted) = {
+        let profile = dut.profile();
+        let dotted = profile.config.keys.get(key).ok_or_else(|| {
+            Cut::Broken(format!("the OS profile `{}` has no configuration key for `{key}`", profile.id))
+        })?;
+        (profile.config.mounted.clone(), dotted.clone())
+    };
+    let not_json = |what: &str, error: serde_json::Error| Cut::Broken(format!("{what} is not JSON: {error}"));
     let path: Vec<_> = dotted.split('.').collect();
-    let json = |what: &str, error: serde_json::Error| Cut::Broken(format!("{what} is not JSON: {error}"));
-    let path = serde_json::to_string(&path).map_err(|error| json(dotted, error))?;
+    let path = serde_json::to_string(&path).map_err(|error| not_json(&dotted, error))?;
     let wanted = value.unwrap_or("null");
-    serde_json::from_str::<serde::de::IgnoredAny>(wanted).map_err(|error| json(wanted, error))?;
+    serde_json::from_str::<serde::de::IgnoredAny>(wanted).map_err(|error| not_json(wanted, error))?;
     let edit = if value.is_some() { "setpath($path; $value)" } else { "delpaths([$path])" };
     let script = format!(
         "set -e; file=$1; new=$file.shakedown; \
@@ -192,14 +195,14 @@ pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Dea
          sync \"$new\"; mv \"$new\" \"$file\"; sync \"$file\"; \
          jq --argjson path \"$2\" --argjson value \"$3\" 'getpath($path) == $value' \"$file\""
     );
-    let ran = dut.run(&Cmd::argv(["sh", "-c", &script, "sh", &config.mounted, &path, wanted]), by).await?;
+    let ran = dut.run(&Cmd::argv(["sh", "-c", &script, "sh", &file, &path, wanted]), by).await?;
     let text = ran.text();
     let (before, proof) = text.rsplit_once('\n').unwrap_or(("", &text));
     if !ran.exit.is_ok() || proof != "true" {
         let got = format!("{}, {}", ran.exit, expect::printed(&ran));
-        let what = format!("`{dotted}` of {} cannot be changed", config.mounted);
+        let what = format!("`{dotted}` of {file} cannot be changed");
         return Err(Failure::new(what, format!("{wanted} read back"), got).into());
     }
-    dut.evidence(Evidence::Note(format!("{dotted} of {}: {before} → {wanted}", config.mounted)));
+    dut.evidence(Evidence::Note(format!("{dotted} of {file}: {before} → {wanted}")));
     Ok(())
 }

@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 impl<'a> Host<'a> {
     /// With the facts that the plot declares.
     pub(crate) async fn new(dut: &'a dyn Dut, names: &[&str], by: &Deadline) -> Result<Self, Cut> {
-        let values = facts::resolve(dut, names.iter().copied(), by).await?;
+        let values = facts::resolve(dut, names.iter().map(|name| (*name).to_owned()).collect(), by).await?;
         Ok(Self { dut, values })
     }
 
@@ -33,11 +33,15 @@ impl<'a> Host<'a> {
 
     /// A line of shell with its facts filled in, whatever comes of it.
     pub(crate) async fn ask(&self, line: &str, by: &Deadline) -> Result<Ran, Cut> {
+        self.ask_slowly(line, &by.child(format!("`{line}`"), COMMAND)).await
+    }
+
+    /// The same for a command that needs longer: the deadline is its own.
+    pub(crate) async fn ask_slowly(&self, line: &str, by: &Deadline) -> Result<Ran, Cut> {
         let line = Template::parse(line)
             .fill(&self.values)
             .map_err(|name| Cut::Broken(format!("no fact `{name}`")))?;
-        let by = by.child(format!("`{line}`"), COMMAND);
-        Ok(self.dut.run(&Cmd::sh(line), &by).await?)
+        Ok(self.dut.run(&Cmd::sh(line), by).await?)
     }
 
     /// A line of shell that must return 0, or the failure `says`. Returns what it printed.

@@ -1,7 +1,20 @@
 //! Cases with a plot, one file each. Their heads (title, needs, effect, sabotage, cleanup)
 //! stand in the suite files beside the others, with `plot: name`.
 
+mod disk_full;
+mod engine_frozen;
+mod engine_tcp;
 mod host;
+mod hung_system;
+mod journal;
+mod purge;
+mod safe_reboot;
+mod ssh_logins;
+mod time_jump;
+mod update;
+mod update_commits;
+mod update_refused;
+mod update_rolls_back;
 
 use std::fmt;
 
@@ -26,4 +39,23 @@ impl fmt::Debug for Plot {
 }
 
 /// All plots.
-pub static PLOTS: &[Plot] = &[];
+pub static PLOTS: &[Plot] = &[
+    disk_full::PLOT,
+    engine_frozen::PLOT,
+    engine_tcp::AS_CONFIGURED,
+    engine_tcp::SWITCHED,
+    hung_system::PLOT,
+    journal::PLOT,
+    purge::PLOT,
+    safe_reboot::PLOT,
+    ssh_logins::PASSWORDS,
+    ssh_logins::UNKNOWN_KEYS,
+    time_jump::PLOT,
+    update_commits::PLOT,
+    update_refused::GARBAGE,
+    update_refused::TRUNCATED,
+    update_refused::BIT_FLIPPED,
+    update_refused::ANOTHER_BOARD,
+    update_rolls_back::BY_BOOT_LOADER,
+    update_rolls_back::BY_HEALTH_CHECK,
+];
