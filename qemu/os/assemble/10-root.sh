@@ -64,6 +64,9 @@ rm -rf "$root/etc/update-motd.d" "$root"/etc/ssh/ssh_host_* "$root/etc/fstab"
 
 # --- ours
 cp -a --no-preserve=ownership "$recipe/tree/." "$root/"
+# agetty reads /etc/issue.d; the file is made at each boot.
+mkdir -p "$root/etc/issue.d"
+ln -s /run/issue.d/10-ssh.issue "$root/etc/issue.d/10-ssh.issue"
 chmod -R u=rwX,go=rX "$root/usr/lib/reference" "$root/etc/systemd" "$root/etc/pam.d"
 chmod 640 "$root/etc/shadow"
 chown 0:42 "$root/etc/shadow"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# busybox, init, the few modules between kernel and disk -> root/boot/initrd.img
+# busybox, init, the few modules between kernel and disk -> root/boot/initrd.img,
+# then the finished tree -> base.tar.zst
 #
 # 20-initramfs.sh RECIPE OUT
 set -euo pipefail
@@ -36,3 +37,6 @@ find "$tree" -print0 | xargs -0 touch --no-dereference --date="@$SOURCE_DATE_EPO
 (cd "$tree" && find . -print0 | LC_ALL=C sort -z \
     | cpio --null --create --format=newc --owner=0:0 --reproducible --quiet) \
     | zstd -19 --quiet --single-thread > "$root/boot/initrd.img"
+
+# Everything else starts from this tree, also the updates that are built later.
+tar -C "$root" --sort=name --numeric-owner -cf - . | zstd -1 -q -T0 -f -o "$out/base.tar.zst"

@@ -1,15 +1,19 @@
 #!/bin/bash
-# Root tree + version -> the image of one slot. Run on a tree that is thrown
-# away afterwards (it stamps files into it).
+# base.tar.zst + version -> the image of one slot.
 #
-# 30-slot.sh ARCH BOARD VERSION VARIANT ROOT IMAGE
+# 30-slot.sh ARCH BOARD VERSION VARIANT BASE_TAR ROOT IMAGE
+#   ROOT     an empty or missing folder for the tree; it stays
 #   VARIANT  standard, or a deliberately broken one for suites:
 #            no-init (kernel panics), unhealthy (health check fails),
 #            no-kernel (boot loader cannot load it)
 set -euo pipefail
-arch=$1 board=$2 version=$3 variant=$4 root=$5 image=$6
+arch=$1 board=$2 version=$3 variant=$4 base=$5 root=$6 image=$7
 slot_mib=512
 uuid=5d0f3c52-0000-4000-8000-0000000000a0
+
+rm -rf "$root"
+mkdir -p "$root"
+zstd -dcq "$base" | tar -x -p --numeric-owner -C "$root"
 
 cat > "$root/usr/lib/os-release" <<EOF
 ID=shakedown-reference

@@ -12,7 +12,7 @@ mkdir -p "$tree/grub" "$tree/EFI/BOOT"
 sed "s/@KERNEL_ARGS@/$kernel_args/" "$recipe/boot/grub.cfg" > "$tree/grub/grub.cfg"
 grub-editenv "$tree/grub/grubenv" create
 grub-editenv "$tree/grub/grubenv" set boot_slot=A upgrade_available=0 bootcount=0
-cp "$out/os-release" "$tree/os-release"
+cp "$out/root/usr/lib/os-release" "$tree/os-release"
 printf '{\n  "deviceType": "%s",\n  "developmentMode": false,\n  "persistentLogging": false\n}\n' "$board" > "$tree/config.json"
 
 # Without a device in the prefix GRUB takes the one it was started from.

@@ -1,0 +1,248 @@
+//! From a request to an image or an update file, by way of the cache.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use shakedown_core::Deadline;
+use shakedown_host::Tool;
+
+use crate::apt::AptRoot;
+use crate::recipe::hex;
+use crate::request::OnStep;
+use crate::workshop::Workshop;
+use crate::{Arch, BuildError, BuildRequest, Built, Manifest, Update, bios, recipe, tools};
+
+/// Builds a disk image, or takes it from the cache.
+pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) -> Result<Built, BuildError> {
+    let site = Site::prepare(request, by, on_step).await?;
+    let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args]);
+    let dir = site.cache.join(format!("image-{}", &key[..16]));
+    if !request.rebuild && let Some(built) = cached(&dir) {
+        return Ok(built);
+    }
+    let base = site.base().await?;
+    let shop = &site.shop;
+    let out = shop.out();
+    let (arch, board) = (request.arch.debian(), request.arch.board());
+    let (recipe_dir, out_dir) = (shop.recipe(), shop.out());
+    let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
+    shop.step("slot image", shop.slot(&request.version, request.variant.name(), &base)).await?;
+    shop.step("state and data", shop.as_root("state and data", "40-state-data.sh", &[arch, &recipe_dir, &out_dir]))
+        .await?;
+    let args = [arch, board, &request.kernel_args, &recipe_dir, &out_dir];
+    shop.step("boot partition", shop.script("boot partition", "50-boot.sh", &args)).await?;
+    let raw = out.join("os.img");
+    shop.step("disk image", async {
+        shop.script("disk image", "60-disk.sh", &[&out_dir, &raw.to_string_lossy()]).await?;
+        if request.arch == Arch::Amd64 { embed(&out, &raw) } else { Ok(()) }
+    })
+    .await?;
+
+    let packed = out.join("os.img.zst");
+    let sha256 = shop
+        .step("compression and hash", async {
+            let zstd = Tool::new("zstd").args(["--quiet", "-T0", "-6", "-f", "-o"]).arg(&packed).arg(&raw);
+            shop.run("compression", zstd).await?;
+            hash(&raw).await
+        })
+        .await?;
+
+    let built = Built {
+        image: dir.join("os.img.zst"),
+        raw_bytes: size(&raw)?,
+        sha256,
+        packed_bytes: size(&packed)?,
+        manifest: site.manifest.clone(),
+        key,
+        figures: shop.figures(),
+        cached: false,
+    };
+    let keep = out.join("keep");
+    fs::create_dir_all(&keep).map_err(BuildError::file("create", &keep))?;
+    rename(&packed, &keep.join("os.img.zst"))?;
+    put(&keep.join("manifest.txt"), built.manifest.to_string().as_bytes())?;
+    let record = serde_json::to_vec_pretty(&built).unwrap_or_default();
+    put(&keep.join("built.json"), &record)?;
+    settle(&keep, &dir)?;
+    Ok(built)
+}
+
+/// Builds an update file for `reference-update`, or takes it from the cache. A broken
+/// variant costs no more than a whole one: both start from the same unpacked packages.
+pub async fn build_update(
+    request: &BuildRequest,
+    by: &Deadline,
+    on_step: &OnStep<'_>,
+) -> Result<Update, BuildError> {
+    let site = Site::prepare(request, by, on_step).await?;
+    let key = site.key(&[&request.version, request.variant.name(), "update"]);
+    let file = site.cache.join(format!("update-{}-{}-{}.tar", request.version, request.variant, &key[..16]));
+    if !request.rebuild && file.exists() {
+        return Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: true });
+    }
+    let base = site.base().await?;
+    let shop = &site.shop;
+    shop.step("slot image", shop.slot(&request.version, request.variant.name(), &base)).await?;
+    let (image, fresh) = (shop.file("root.ext4"), shop.file("update.tar"));
+    let args = [request.arch.board(), &request.version, &image.to_string_lossy(), &fresh.to_string_lossy()];
+    shop.step("update file", shop.script("update file", "70-update.sh", &args)).await?;
+    rename(&fresh, &file)?;
+    Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: false })
+}
+
+/// What every build needs first: tools, manifest, a folder.
+struct Site<'a> {
+    shop: Workshop<'a>,
+    apt: AptRoot,
+    manifest: Manifest,
+    versions: String,
+    cache: PathBuf,
+}
+
+impl<'a> Site<'a> {
+    async fn prepare(
+        request: &BuildRequest,
+        by: &'a Deadline,
+        on_step: &'a OnStep<'a>,
+    ) -> Result<Self, BuildError> {
+        check(request)?;
+        tools::check()?;
+        let cache = request.cache.join("os").join(request.arch.debian());
+        fs::create_dir_all(&cache).map_err(BuildError::file("create", &cache))?;
+        // Programs get a folder of their own as working directory: paths must not depend on ours.
+        let cache = fs::canonicalize(&cache).map_err(BuildError::file("find", &cache))?;
+        let shop = Workshop::open(request.arch, &cache, by, on_step)?;
+        let (apt, manifest, versions) = shop
+            .step("package manifest", async {
+                let apt = AptRoot::prepare(request.arch, &cache.join("apt"), by).await?;
+                apt.update(request.refresh, by).await?;
+                let manifest = apt.resolve(by).await?;
+                Ok((apt, manifest, tools::versions(by).await?))
+            })
+            .await?;
+        Ok(Self { shop, apt, manifest, versions, cache })
+    }
+
+    /// The hash of everything that goes into a build, and of `more`.
+    fn key(&self, more: &[&str]) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{}\n{}\n{}\n{}", recipe::hash(), self.manifest, self.versions, more.join("\n")));
+        hex(&hasher.finalize())
+    }
+
+    /// The unpacked packages with our files and the initramfs, as a tar; from the cache if it is there.
+    async fn base(&self) -> Result<PathBuf, BuildError> {
+        let base = self.cache.join(format!("base-{}.tar.zst", &self.key(&[])[..16]));
+        let loaders = self.cache.join(format!("loaders-{}", &self.key(&[])[..16]));
+        let shop = &self.shop;
+        if !(base.exists() && loaders.exists()) {
+            let debs = shop.step("packages", self.apt.download(&self.manifest, shop.by())).await?;
+            let list: String = debs.iter().map(|deb| format!("{}\n", deb.display())).collect();
+            let list_file = shop.file("packages");
+            put(&list_file, list.as_bytes())?;
+            let (recipe_dir, out_dir, list_file) = (shop.recipe(), shop.out(), list_file.to_string_lossy().into_owned());
+            let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
+            let args = [self.apt.arch().debian(), &list_file, &recipe_dir, &out_dir];
+            shop.step("root file system", shop.as_root("root file system", "10-root.sh", &args)).await?;
+            shop.step("initramfs", shop.as_root("initramfs", "20-initramfs.sh", &[&recipe_dir, &out_dir])).await?;
+            let _ = fs::remove_dir_all(&loaders);
+            rename(&shop.file("loaders"), &loaders)?;
+            rename(&shop.file("base.tar.zst"), &base)?;
+        }
+        let link = shop.file("loaders");
+        std::os::unix::fs::symlink(&loaders, &link).map_err(BuildError::file("link", link))?;
+        Ok(base)
+    }
+}
+
+/// What goes into file names, os-release and a GRUB script must be plain.
+fn check(request: &BuildRequest) -> Result<(), BuildError> {
+    let plain = |text: &str, more: &[u8]| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    if request.version.is_empty() || !plain(&request.version, b".+-") {
+        let allowed = "letters, digits and .+-";
+        return Err(BuildError::Request { what: "version", got: request.version.clone(), allowed });
+    }
+    if !plain(&request.kernel_args, b" .,=_:-") {
+        let allowed = "letters, digits and .,=_:-";
+        return Err(BuildError::Request { what: "kernel arguments", got: request.kernel_args.clone(), allowed });
+    }
+    Ok(())
+}
+
+fn cached(dir: &Path) -> Option<Built> {
+    let record = fs::read(dir.join("built.json")).ok()?;
+    let mut built: Built = serde_json::from_slice(&record).ok()?;
+    built.image = dir.join("os.img.zst");
+    built.cached = true;
+    (fs::metadata(&built.image).ok()?.len() == built.packed_bytes).then_some(built)
+}
+
+/// Writes GRUB's boot code into the image.
+fn embed(out: &Path, image: &Path) -> Result<(), BuildError> {
+    let part = |name: &str| fs::read(out.join(name)).map_err(BuildError::file("read", out.join(name)));
+    let (boot, core) = bios::boot_code(&part("boot.img")?, &part("core.img")?)?;
+    let write = || {
+        let mut disk = OpenOptions::new().write(true).open(image)?;
+        disk.write_all(&boot)?;
+        disk.seek(SeekFrom::Start(bios::CORE_SECTOR * 512))?;
+        disk.write_all(&core)
+    };
+    write().map_err(BuildError::file("write boot code to", image))
+}
+
+async fn hash(file: &Path) -> Result<String, BuildError> {
+    let file = file.to_owned();
+    let work = move || {
+        let mut hasher = Sha256::new();
+        let mut source = File::open(&file).map_err(BuildError::file("read", &file))?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match source.read(&mut buffer).map_err(BuildError::file("read", &file))? {
+                0 => return Ok(hex(&hasher.finalize())),
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+fn size(file: &Path) -> Result<u64, BuildError> {
+    Ok(fs::metadata(file).map_err(BuildError::file("look at", file))?.len())
+}
+
+fn put(file: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+    fs::write(file, bytes).map_err(BuildError::file("write", file))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), BuildError> {
+    fs::rename(from, to).map_err(BuildError::file("move into place", to))
+}
+
+/// Puts a finished folder where the cache looks for it: whole or not at all.
+fn settle(keep: &Path, dir: &Path) -> Result<(), BuildError> {
+    let _ = fs::remove_dir_all(dir);
+    rename(keep, dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_up_in_scripts_is_refused() {
+        let mut request = BuildRequest::new(Arch::Amd64, "/x");
+        check(&request).unwrap();
+        for bad in ["", "1 2", "1;reboot", "../1"] {
+            request.version = bad.to_owned();
+            assert!(check(&request).unwrap_err().to_string().contains("version"), "{bad}");
+        }
+        request.version = "2.0.0-rc+1".to_owned();
+        request.kernel_args = "quiet \"; halt".to_owned();
+        assert!(check(&request).unwrap_err().to_string().contains("kernel arguments"));
+    }
+}
