@@ -4,6 +4,7 @@
 //! MachineDoc                                        // the `qemu:` block; .check(), .check_board(&Board)
 //! open(&MachineDoc, SlotRequest, &Deadline) -> Rig<core::Slot>
 //! open_with_handle(..) -> Rig<(Slot, Handle)>       // Handle: pid(), disk(), snapshots
+//! Handle::snapshot(..) -> Snapshot;  open_restored(..) -> Rig<(Slot, Handle)>, running; set the guest's clock
 //! qmp::Qmp                                          // our own connection over qapi's types
 //! ```
 //!
@@ -18,6 +19,8 @@ pub mod args;
 pub mod doc;
 mod line;
 pub mod machines;
+#[cfg(feature = "micro")]
+pub mod micro;
 mod network;
 mod open;
 mod power;
@@ -25,6 +28,8 @@ pub mod qmp;
 mod screen;
 mod services;
 mod session;
+pub mod snapshot;
+mod sparse;
 mod storage;
 mod strain;
 pub mod tokens;
@@ -34,3 +39,4 @@ pub mod version;
 
 pub use doc::{DocProblem, MachineDoc};
 pub use open::{Handle, SlotRequest, open, open_with_handle};
+pub use snapshot::{Snapshot, open_restored};

@@ -67,18 +67,13 @@ pub async fn open(doc: &MachineDoc, request: SlotRequest, by: &Deadline) -> Rig<
 
 /// [`open`], and the hold on its machine.
 pub async fn open_with_handle(doc: &MachineDoc, request: SlotRequest, by: &Deadline) -> Rig<(Slot, Handle)> {
-    let (plan, parts) = prepare(doc, &request, Start::Cold, by).await?;
+    let (plan, parts) = prepare(doc, &request, by).await?;
     let unit = Unit::new(plan, parts);
     Ok((slot(&unit, &request), Handle(unit)))
 }
 
 /// Checks everything that can be wrong before QEMU runs.
-pub(crate) async fn prepare(
-    doc: &MachineDoc,
-    request: &SlotRequest,
-    start: Start,
-    by: &Deadline,
-) -> Rig<(Plan, Parts)> {
+pub(crate) async fn prepare(doc: &MachineDoc, request: &SlotRequest, by: &Deadline) -> Rig<(Plan, Parts)> {
     doc.check()?;
     doc.check_board(&request.board)?;
     let machine = Machine::named(doc.machine);
@@ -97,7 +92,7 @@ pub(crate) async fn prepare(
         name: request.id.clone(),
         disk: disk("main"),
         extra: doc.extra_disks.keys().map(|name| (name.clone(), disk(&format!("extra-{name}")))).collect(),
-        start,
+        start: Start::Cold,
     };
     let token = Tokens::of_host(&dirs::runtime()?)?.take(by).await?;
     let parts = Parts { folder, clock: request.clock.clone(), sink: request.sink.clone(), token };

@@ -51,6 +51,8 @@ pub(crate) struct Session {
     end: watch::Sender<Option<End>>,
 }
 
+/// A QEMU that refuses its command line says why within this.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(5);
 /// For what is in the sockets of a process that has ended.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -80,7 +82,7 @@ impl Session {
             .map_err(|error| fault("open QMP of", plan).because(&error))?;
         let qmp = match Qmp::over(stream, by).await {
             Ok(qmp) => qmp,
-            Err(error) => return Err(ended_or(&child, error.fault("connect to", &plan.name))),
+            Err(error) => return Err(ended_or(&child, error.fault("connect to", &plan.name), by).await),
         };
         let session = Self {
             child,
@@ -95,9 +97,14 @@ impl Session {
 
     /// Lets the guest run, and asks QEMU whether it does.
     pub(crate) async fn resume(&self, name: &str, by: &Deadline) -> Rig<()> {
-        let qmp = |error: crate::qmp::QmpError| ended_or(&self.child, error.fault("run", name));
-        self.qmp.execute(qapi::qmp::cont {}, by).await.map_err(qmp)?;
-        let status = self.qmp.execute(qapi::qmp::query_status {}, by).await.map_err(qmp)?;
+        let work = async {
+            self.qmp.execute(qapi::qmp::cont {}, by).await?;
+            self.qmp.execute(qapi::qmp::query_status {}, by).await
+        };
+        let status = match work.await {
+            Ok(status) => status,
+            Err(error) => return Err(ended_or(&self.child, error.fault("run", name), by).await),
+        };
         if status.running {
             return Ok(());
         }
@@ -179,10 +186,15 @@ fn fault(op: &str, plan: &Plan) -> Fault {
     Fault::new(InfraKind::Power, "qemu", op, &plan.name)
 }
 
-/// What QEMU said when it ended explains more than a connection that ended.
-fn ended_or(child: &Child, fault: Fault) -> Fault {
+/// What QEMU said when it ended explains more than a connection that ended. Its sockets end
+/// a little before the process does, and its last words come a little after.
+async fn ended_or(child: &Child, fault: Fault, by: &Deadline) -> Fault {
+    let last_words = by.child("QEMU's last words", LAST_WORDS).at_rig_pace();
+    if child.wait(&last_words).await.is_ok() {
+        while child.tail().is_empty() && last_words.pause(POLL, String::new).await.is_ok() {}
+    }
     match child.epitaph() {
-        Some(epitaph) => Fault { got: epitaph, expected: "QEMU to run".into(), ..fault },
+        Some(epitaph) => Fault { expected: "QEMU to run".into(), got: epitaph, ..fault },
         None => fault,
     }
 }
@@ -194,7 +206,7 @@ async fn connect(child: &Child, path: &Path, plan: &Plan, by: &Deadline) -> Rig<
             Err(error) => error,
         };
         if child.try_status()?.is_some() {
-            return Err(ended_or(child, fault("start", plan)));
+            return Err(ended_or(child, fault("start", plan), by).await);
         }
         by.pause(POLL, || error.to_string()).await.map_err(|stop| fault("connect to", plan).stopped(stop))?;
     }

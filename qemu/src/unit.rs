@@ -11,7 +11,7 @@ use shakedown_media::FileMedium;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::Plan;
+use crate::args::{Plan, Start};
 use crate::session::Session;
 use crate::strain::{EVERY, Follower, Strain};
 use crate::tokens::Token;
@@ -104,19 +104,20 @@ impl Unit {
         if self.runs()? {
             return Ok(());
         }
-        let session = self.start(by).await?;
+        let session = self.start(Start::Cold, by).await?;
         session.resume(&self.plan.name, by).await
     }
 
     /// Starts QEMU, paused, and watches it from now on.
-    pub(crate) async fn start(&self, by: &Deadline) -> Rig<Arc<Session>> {
+    pub(crate) async fn start(&self, start: Start, by: &Deadline) -> Rig<Arc<Session>> {
         if let Some(last) = self.last() {
             // Its last words belong before the first of the next.
             last.ended(by).await?;
         }
         self.disks_are_free()?;
         self.log.reopen();
-        let session = Arc::new(Session::start(&self.plan, &self.folder, &self.log, by).await?);
+        let plan = Plan { start, ..self.plan.clone() };
+        let session = Arc::new(Session::start(&plan, &self.folder, &self.log, by).await?);
         let watcher = tokio::spawn(Watch::of(self, &session).to_the_end()).abort_handle();
         *self.life() = Some(Life { session: session.clone(), watcher });
         Ok(session)

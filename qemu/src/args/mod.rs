@@ -20,6 +20,8 @@ pub mod files {
     pub const CONSOLE: &str = "console.sock";
     /// Where a restored machine is read from.
     pub const INCOMING: &str = "incoming.sock";
+    /// Where a machine that is saved is written to.
+    pub const OUTGOING: &str = "outgoing.sock";
     /// The firmware's variables.
     pub const VARS: &str = "firmware-vars.fd";
 }
@@ -151,7 +153,8 @@ impl Plan {
         if all.iter().any(|(_, _, disk)| disk.bus == DiskBus::UsbStorage) {
             args.opt("device", "qemu-xhci,id=usb");
         }
-        for (index, (name, file, disk)) in all.into_iter().enumerate() {
+        // From 1: a kernel that QEMU loads itself has 0.
+        for (index, (name, file, disk)) in (1..).zip(all) {
             let (raw, drive) = (format!("{name}-file"), format!("{name}-disk"));
             args.opt(
                 "blockdev",
@@ -164,7 +167,7 @@ impl Plan {
     }
 }
 
-fn device(name: &str, drive: &str, disk: &DiskDoc, index: usize) -> Props {
+fn device(name: &str, drive: &str, disk: &DiskDoc, index: u32) -> Props {
     let kind = match disk.bus {
         DiskBus::VirtioBlk => "virtio-blk-pci",
         DiskBus::Nvme => "nvme",
