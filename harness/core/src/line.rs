@@ -52,6 +52,10 @@ pub trait Line: Send + Sync {
     fn read<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Level>>;
     /// What the hardware does when the process that holds the line ends.
     fn when_dropped(&self) -> Level;
+    /// How a level that [`Self::read`] gave is known. A person's word is not read from hardware.
+    fn seen_by(&self, level: Level) -> SeenBy {
+        SeenBy::ReadBack(level)
+    }
 }
 
 /// How we know that an output is as asked.
@@ -190,7 +194,7 @@ impl Guarded {
         }
         let seen = match level {
             Level::Unknown => SeenBy::Nothing,
-            level if level == Level::from(on) => SeenBy::ReadBack(level),
+            level if level == Level::from(on) => self.line.seen_by(level),
             level => {
                 return Err(Fault::new(InfraKind::Power, self.line.driver(), "switch", self.line.endpoint())
                     .expected(format!("{} {}", self.name, Level::from(on)), format!("read back {level}"))
