@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_in_the_middle_and_within_a_line() {
-        let flood: String = (0..5_000).map(|n| format!("line {n}\r\n")).collect();
+        let flood = (0..5_000).map(|n| format!("line {n}\r\n")).collect::<Vec<_>>().concat();
         let recording = of(&Extras { consoles: vec![file("c.log", &flood)], images: vec![] }).unwrap();
         assert_eq!((recording.head.len(), recording.left_out, recording.tail.len()), (HEAD, 3_000, TAIL));
         assert_eq!(recording.tail.last().unwrap().text, "line 4999");

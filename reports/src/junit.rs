@@ -4,6 +4,9 @@
 //! never begun cases are `<error>` with their outcome as type; skips and blocked cases are
 //! `<skipped>` (the step that blocked them is a failure or error of its own). A flaky
 //! case is a `<failure type="flaky">`: it never counts as a pass.
+//!
+//! The common (Jenkins) schema allows properties on a suite and not on a case: what is known
+//! of a case stands as `<case>.blame`, `<case>.measure.<name>` … on its suite.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use shakedown_core::Evidence;
@@ -34,13 +37,13 @@ pub fn junit(ledger: &Ledger) -> String {
         let module = text::line(case.id.module());
         let found = findings.iter().find(|f| f.case.is_some_and(|c| c.id == case.id));
         let test = of_case(case, &module, found);
-        match modules.iter_mut().find(|(name, _)| *name == module) {
-            Some((_, suite)) => drop(suite.add_test_case(test)),
-            None => {
-                let mut suite = TestSuite::new(module.as_str());
-                suite.add_test_case(test);
-                modules.push((module, suite));
-            }
+        let known = known_of(case, found);
+        if let Some((_, suite)) = modules.iter_mut().find(|(name, _)| *name == module) {
+            suite.add_test_case(test).add_properties(known);
+        } else {
+            let mut suite = TestSuite::new(module.as_str());
+            suite.add_test_case(test).add_properties(known);
+            modules.push((module, suite));
         }
     }
     for (name, mut suite) in modules {
@@ -49,13 +52,28 @@ pub fn junit(ledger: &Ledger) -> String {
         report.add_test_suite(suite);
     }
     // Only an invalid duration could fail, and ours are not negative.
-    report.to_string().unwrap_or_default()
+    let text = report.to_string().unwrap_or_default();
+    without_skipped(&text)
+}
+
+/// The common schema knows `skipped` on a suite and not on the root. The root's own
+/// attributes are numbers and a name of ours, so the first match is the right one.
+fn without_skipped(text: &str) -> String {
+    let root = text.find("<testsuites").unwrap_or_default();
+    let end = text[root..].find('>').map_or(text.len(), |end| root + end);
+    let attribute = text[root..end].find(" skipped=\"").map(|at| root + at);
+    let Some(from) = attribute else { return text.to_owned() };
+    let to = text[from + 10..].find('"').map_or(end, |quote| from + 10 + quote + 1);
+    format!("{}{}", &text[..from], &text[to..])
 }
 
 fn run_suite(view: &View<'_>, findings: &[Finding<'_>]) -> TestSuite {
     let mut suite = TestSuite::new("shakedown::run");
     for step in &view.ledger.steps {
         suite.add_test_case(of_step(step, findings));
+        if let Some(found) = findings.iter().find(|f| f.case.is_none() && f.began == step.began) {
+            suite.add_properties(blamed(&text::line(&step.name), found));
+        }
     }
     let mut status = TestCaseStatus::success();
     if let Some(kind) = run_status(view) {
@@ -150,18 +168,6 @@ fn of_case(case: &CaseView<'_>, module: &str, found: Option<&Finding<'_>>) -> Te
     let name = text::line(&case.id.0);
     let mut test = TestCase::new(name.rsplit("::").next().unwrap_or(&name), status);
     test.set_classname(module).set_time(case.took());
-    if !case.title.is_empty() {
-        test.add_property(("title".to_owned(), text::line(case.title)));
-    }
-    for attempt in &case.attempts {
-        if case.attempts.len() > 1 {
-            let word = Word::of(attempt.outcome.as_ref()).text().to_owned();
-            test.add_property((format!("attempt.{}", attempt.number), word));
-        }
-        for measure in &attempt.measures {
-            test.add_property(measured(measure));
-        }
-    }
     if let Some(found) = found {
         decorate(&mut test, found);
     }
@@ -170,6 +176,34 @@ fn of_case(case: &CaseView<'_>, module: &str, found: Option<&Finding<'_>>) -> Te
         test.set_system_out(notes.join("\n"));
     }
     test
+}
+
+/// Properties of a case, for its suite.
+fn known_of(case: &CaseView<'_>, found: Option<&Finding<'_>>) -> Vec<(String, String)> {
+    let id = text::line(&case.id.0);
+    let name = id.rsplit("::").next().unwrap_or(&id);
+    let mut known = Vec::new();
+    if !case.title.is_empty() {
+        known.push((format!("{name}.title"), text::line(case.title)));
+    }
+    if let Some(found) = found {
+        known.extend(blamed(name, found));
+    }
+    for attempt in &case.attempts {
+        if case.attempts.len() > 1 {
+            let word = Word::of(attempt.outcome.as_ref()).text().to_owned();
+            known.push((format!("{name}.attempt.{}", attempt.number), word));
+        }
+        let measures = attempt.measures.iter().map(measured);
+        known.extend(measures.map(|(measure, value)| (format!("{name}.{measure}"), value)));
+    }
+    known
+}
+
+fn blamed(name: &str, finding: &Finding<'_>) -> Vec<(String, String)> {
+    let blame = finding.blame.map(|blame| (format!("{name}.blame"), blame_word(blame).to_owned()));
+    let because = finding.because.clone().map(|because| (format!("{name}.because"), because));
+    blame.into_iter().chain(because).collect()
 }
 
 fn typed(kind: NonSuccessKind, kind_name: &str, message: &str) -> TestCaseStatus {
@@ -190,6 +224,10 @@ fn status(finding: &Finding<'_>) -> TestCaseStatus {
             body += &format!("\n{name}: {value}");
         }
     }
+    if let Some(blame) = finding.blame {
+        body += &format!("\nblame: {}", blame_word(blame));
+        body += &finding.because.as_ref().map(|because| format!(", because {because}")).unwrap_or_default();
+    }
     if let Some(hint) = &finding.hint {
         body += &format!("\nhint: {hint}");
     }
@@ -198,12 +236,6 @@ fn status(finding: &Finding<'_>) -> TestCaseStatus {
 }
 
 fn decorate(test: &mut TestCase, finding: &Finding<'_>) {
-    if let Some(blame) = finding.blame {
-        test.add_property(("blame", blame_word(blame)));
-    }
-    if let Some(because) = &finding.because {
-        test.add_property(("because", because.as_str()));
-    }
     if !finding.console.is_empty() {
         test.set_system_err(format!("console:\n{}", finding.console.join("\n")));
     }
@@ -212,7 +244,8 @@ fn decorate(test: &mut TestCase, finding: &Finding<'_>) {
 fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Command { line, by, ended, out, err, took } => {
-            let mut block = format!("$ {}  [{by}, {ended}, {}]", text::line(line), text::span(*took));
+            let how = format!("{}, {}, {}", text::line(by), text::line(ended), text::span(*took));
+            let mut block = format!("$ {}  [{how}]", text::line(line));
             for part in [out, err].into_iter().filter(|part| !part.is_empty()) {
                 block.push('\n');
                 block += text::block(part).trim_end();

@@ -26,6 +26,11 @@
 //! as its bar's mark; `boot.<stage>.budget` of the run, in seconds from the stage before, is
 //! drawn as the stage's deadline in the boot timeline.
 
+#![expect(
+    clippy::format_push_string,
+    reason = "reports are written once; write! into a String would add an error that cannot happen"
+)]
+
 pub mod console;
 pub mod extras;
 pub mod html;

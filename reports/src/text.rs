@@ -71,7 +71,7 @@ pub fn bytes(text: &[u8]) -> String {
 /// On one line: line breaks become ` ⏎ `, blanks at the ends go.
 pub fn line(text: &str) -> String {
     let clean = block(text);
-    let mut lines = clean.trim().split('\n').map(str::trim_end);
+    let mut lines = clean.trim().lines().map(str::trim_end);
     let mut out = lines.next().unwrap_or_default().to_owned();
     for next in lines {
         out.push_str(" ⏎ ");

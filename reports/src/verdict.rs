@@ -122,6 +122,8 @@ fn claimed(ledger: &Ledger, cases: &[CaseView<'_>], findings: &[Finding<'_>]) ->
     let about = format!("{}{}", on_what(ledger), format_args!(" in {}", text::span(*took)));
     let tally = tally(cases);
     let sentence = match (ruling, first) {
+        // As a person would say it, when there is nothing to set apart.
+        (Ruling::Pass, _) if !tally.contains(',') => format!("{tally}{}", about.trim_start_matches(',')),
         (Ruling::Pass, _) => format!("{tally}{about}"),
         (Ruling::Interrupted, _) => format!("{}{about}", stopped(ledger, cases)),
         (_, Some(first)) => format!("{}; {tally}{about}", told(first, findings)),
@@ -162,7 +164,7 @@ fn told(first: &Finding<'_>, findings: &[Finding<'_>]) -> String {
     let more = findings.iter().filter(|finding| finding.word == first.word).count() - 1;
     let place =
         if first.word == Word::Flaky { format!("{} is flaky", first.name) } else { first.name.clone() };
-    if more == 0 { format!("{place}: {headline}") } else { format!("{place}: {headline}; and {more} more") }
+    if more == 0 { format!("{place}: {headline}") } else { format!("{place}: {headline} (and {more} more)") }
 }
 
 /// `34 of 36 cases passed, 2 skipped`.
@@ -192,7 +194,7 @@ fn on_what(ledger: &Ledger) -> String {
         (Some(os), None) => text::line(os),
         (None, _) => format!("image {}", head.image.payload.short()),
     };
-    format!(" on {} ({os})", text::line(&head.board))
+    format!(", on {} ({os})", text::line(&head.board))
 }
 
 /// Where a run stopped that has no end.

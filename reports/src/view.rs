@@ -298,7 +298,7 @@ fn of_step<'a>(ledger: &'a Ledger, step: &'a Step) -> Finding<'a> {
         .iter()
         .rfind(|boot| boot.case.is_none() && boot.began >= step.began && matches!(boot.end, Some(Err(_))));
     let mut finding = finding(text::line(&step.name), outcome, step.began, step.took);
-    finding.console = boot.map(|boot| console_of(boot)).unwrap_or_default();
+    finding.console = boot.map(console_of).unwrap_or_default();
     (finding.blame, finding.because) = (blame, because);
     finding
 }

@@ -2,6 +2,8 @@
 //!
 //! Needs Debian's `chromium`. `SHAKEDOWN_SCREENSHOTS=DIR` keeps a picture of every page and width.
 
+#![expect(clippy::format_push_string, reason = "a recording of a few lines")]
+
 mod support;
 
 use std::path::PathBuf;
@@ -64,58 +66,47 @@ const OVERFLOW: &str = "(() => { const w = document.documentElement.clientWidth;
   }
   return out.slice(0, 5).join('; '); })()";
 
+/// What a page is made of: headings, tables with their rows, drawings with their parts.
+const STRUCTURE: &str = "(() => {
+  const text = (e) => e.textContent.replace(/\\s+/g, ' ').trim().slice(0, 160);
+  const out = [];
+  for (const e of document.querySelectorAll('h1,h2,h3,h4,table,figure svg,nav a,aside,.sentence')) {
+    if (e.matches('table')) out.push('table.' + e.className + ': ' + e.querySelectorAll('tbody tr').length + ' rows, '
+      + e.querySelectorAll('details').length + ' with details');
+    else if (e.matches('svg')) out.push('svg: ' + e.getAttribute('aria-label') + '; ' + e.querySelectorAll('rect').length
+      + ' rects, ' + e.querySelectorAll('.limit').length + ' deadlines, ' + e.querySelectorAll('.stop').length + ' stops');
+    else out.push(e.tagName.toLowerCase() + ': ' + text(e));
+  }
+  return out.join('\\n') + '\\n'; })()";
+
 #[test]
-fn no_page_overflows_or_complains_at_any_width_and_scheme() {
+fn no_page_overflows_or_complains_and_its_structure_is_as_committed() {
     let folder = tempfile::tempdir().expect("folder");
     let shots = std::env::var_os("SHAKEDOWN_SCREENSHOTS").map(PathBuf::from);
     let mut browser = Browser::start();
     for sample in committed() {
-        let url = page(&folder, &sample);
-        for width in WIDTHS {
-            browser.width(width, 900);
-            browser.scheme("light");
-            browser.visit(&url);
-            for open in [false, true] {
-                browser.ask(&format!(
-                    "document.querySelectorAll('details').forEach(d => d.open ||= {open}), ''"
-                ));
-                let out = browser.ask(OVERFLOW);
-                assert_eq!(out, "", "{} at {width} px, details open: {open}", sample.name);
-            }
-            if let Some(shots) = &shots {
-                std::fs::create_dir_all(shots).expect("folder");
-                browser.visit(&url);
-                for scheme in ["light", "dark"] {
-                    browser.scheme(scheme);
-                    let name = format!("{}-{width}-{scheme}.png", sample.name);
-                    std::fs::write(shots.join(name), browser.screenshot()).expect("picture");
-                }
-            }
-        }
-        assert_eq!(browser.said, Vec::<String>::new(), "{}", sample.name);
-    }
-}
-
-#[test]
-fn the_structure_of_every_page_is_as_committed() {
-    const STRUCTURE: &str = "(() => {
-      const text = (e) => e.textContent.replace(/\\s+/g, ' ').trim().slice(0, 160);
-      const out = [];
-      for (const e of document.querySelectorAll('h1,h2,h3,h4,table,figure svg,nav a,aside,.sentence')) {
-        if (e.matches('table')) out.push('table.' + e.className + ': ' + e.querySelectorAll('tbody tr').length + ' rows, '
-          + e.querySelectorAll('details').length + ' with details');
-        else if (e.matches('svg')) out.push('svg: ' + e.getAttribute('aria-label') + '; ' + e.querySelectorAll('rect').length
-          + ' rects, ' + e.querySelectorAll('.limit').length + ' deadlines, ' + e.querySelectorAll('.stop').length + ' stops');
-        else out.push(e.tagName.toLowerCase() + ': ' + text(e));
-      }
-      return out.join('\\n') + '\\n'; })()";
-    let folder = tempfile::tempdir().expect("folder");
-    let mut browser = Browser::start();
-    browser.width(1280, 900);
-    for sample in committed() {
+        browser.width(WIDTHS[0], 900);
+        browser.scheme("light");
         browser.visit(&page(&folder, &sample));
         let structure = browser.ask(STRUCTURE);
         golden(&crate_dir().join("goldens").join(&sample.name).join("structure.txt"), structure.as_bytes());
+        for (width, scheme) in WIDTHS.into_iter().flat_map(|width| [(width, "light"), (width, "dark")]) {
+            browser.width(width, 900);
+            browser.scheme(scheme);
+            assert_eq!(browser.ask(OVERFLOW), "", "{} at {width} px", sample.name);
+            if let Some(shots) = &shots {
+                std::fs::create_dir_all(shots).expect("folder");
+                let name = format!("{}-{width}-{scheme}.png", sample.name);
+                std::fs::write(shots.join(name), browser.screenshot()).expect("picture");
+            }
+        }
+        browser.ask("document.querySelectorAll('details').forEach(d => d.open = true), ''");
+        for (width, scheme) in WIDTHS.into_iter().flat_map(|width| [(width, "light"), (width, "print")]) {
+            browser.width(width, 900);
+            browser.scheme(scheme);
+            assert_eq!(browser.ask(OVERFLOW), "", "{} at {width} px, all open, {scheme}", sample.name);
+        }
+        assert_eq!(browser.said, Vec::<String>::new(), "{}", sample.name);
     }
 }
 

@@ -17,13 +17,15 @@ pub(super) fn tally(view: &View<'_>) -> Markup {
     let counts: Vec<_> = view.counts().into_iter().rev().collect();
     let total = view.cases.len() as f64;
     let label: Vec<_> = counts.iter().map(|(word, many)| format!("{many} {}", word.counted())).collect();
-    let mut from = 0.0;
+    let starts = counts.iter().scan(0usize, |sum, (_, many)| {
+        let start = *sum;
+        *sum += many;
+        Some(start)
+    });
     html! {
         svg class="tally" width="100%" height="10" role="img" aria-label={ "Cases: " (label.join(", ")) } {
-            @for (word, many) in &counts {
-                @let many = *many as f64;
-                rect class={ "f-" (word.class()) } x=(percent(from, total)) y="0" height="10" width=(percent(many, total)) {}
-                @let _ = from += many;
+            @for ((word, many), from) in counts.iter().zip(starts) {
+                rect class={ "f-" (word.class()) } x=(percent(from as f64, total)) y="0" height="10" width=(percent(*many as f64, total)) {}
             }
         }
     }
@@ -49,13 +51,46 @@ pub(super) fn whole_run(ledger: &Ledger) -> Markup {
         (seconds(attempt.began.0), took, format!("f-{}", word.class()), text::line(&attempt.case.0))
     });
     let cases = cases.filter(|(_, took, _, _)| *took > 0.0);
+    let boots = ledger.boots.iter().map(|boot| {
+        let took = match boot.stages.last() {
+            Some(last) if boot.end.is_some() => last.after.as_secs_f64(),
+            _ => total - seconds(boot.began.0),
+        };
+        (seconds(boot.began.0), took, "f-boot".to_owned(), format!("boot: {}", text::line(&boot.how)))
+    });
+    let marks: Vec<_> = steps.clone().filter(|(_, _, class, _)| class != "f-step").collect();
     html! {
         svg class="strip" width="100%" height="26" role="img"
             aria-label={ "The run from its start to its end after " (text::span(std::time::Duration::from_secs_f64(total))) } {
             rect class="f-idle" x="0" y="0" width="100%" height="26" {}
-            @for (began, took, class, name) in steps.chain(cases) {
+            @for (began, took, class, name) in steps.chain(boots).chain(cases) {
                 rect class=(class) x=(percent(began, total)) y="0" height="26" width=(percent(took, total)) {
                     title { (name) ", " (text::span(std::time::Duration::from_secs_f64(took.max(0.0)))) " from " (format!("{began:.1} s")) }
+                }
+            }
+            // A boot lies over the step that it failed: the step's outcome stays in sight.
+            @for (began, took, class, _) in marks {
+                rect class=(class) x=(percent(began, total)) y="19" height="7" width=(percent(took, total)) {}
+            }
+        }
+        (axis(total))
+    }
+}
+
+/// A scale in seconds, at most six ticks.
+pub(super) fn axis(scale: f64) -> Markup {
+    let step = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
+        .into_iter()
+        .find(|step| scale / step <= 6.0)
+        .unwrap_or(scale / 4.0);
+    let ticks: Vec<f64> = (0..=6).map(|n| f64::from(n) * step).take_while(|at| *at <= scale).collect();
+    html! {
+        svg class="axis" width="100%" height="24" aria-hidden="true" {
+            @for at in ticks {
+                @let x = percent(at, scale);
+                line x1=(x) x2=(x) y1="0" y2="6" {}
+                text x=(x) y="19" text-anchor=(if at == 0.0 { "start" } else if at > scale * 0.96 { "end" } else { "middle" }) {
+                    (text::number(at)) " s"
                 }
             }
         }

@@ -104,7 +104,7 @@ fn attempt(attempt: &Attempt, of: usize) -> Markup {
         }
         @if !attempt.evidence.is_empty() { (evidence::list(&attempt.evidence)) }
         @if !attempt.console.is_empty() {
-            pre class="screen" { @for line in &attempt.console { (text::line(line)) "\n" } }
+            (super::screen::excerpt(&attempt.console.iter().map(|line| text::line(line)).collect::<Vec<_>>()))
         }
     }
 }

@@ -56,7 +56,7 @@ fn one(finding: &Finding<'_>) -> Markup {
             @if let Some(hint) = &finding.hint { p class="hint" { b { "What you can do: " } (hint) } }
             @if !finding.console.is_empty() {
                 h4 { "Console around it" }
-                pre class="screen" { @for line in &finding.console { (line) "\n" } }
+                (super::screen::excerpt(&finding.console))
             }
             (told(finding))
         }
@@ -65,7 +65,7 @@ fn one(finding: &Finding<'_>) -> Markup {
 
 /// The evidence of the attempt that failed.
 fn told(finding: &Finding<'_>) -> Markup {
-    let attempt = finding.case.and_then(|case| case.telling());
+    let attempt = finding.case.and_then(crate::view::CaseView::telling);
     let evidence = attempt.map(|attempt| attempt.evidence.as_slice()).unwrap_or_default();
     let passed = attempt.is_some_and(|attempt| attempt.outcome == Some(Outcome::Pass));
     html! {

@@ -20,7 +20,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
         Ruling::NoEvidence | Ruling::NothingRan | Ruling::Interrupted => "cut-off",
     };
     html! {
-        header class={ "verdict t-" (tone) } {
+        header class={ "verdict t-" (tone) @if verdict.ruling == Ruling::Untrusted { " claimed" } } {
             p class="kicker" {
                 "shakedown report"
                 @if let Some(started) = ledger.started { " · " time datetime=(started) { (clock(started)) } }
@@ -37,7 +37,7 @@ pub(super) fn verdict(view: &View<'_>) -> Markup {
                 (bars::tally(view))
                 ul class="counts" {
                     @for (word, many) in view.counts().into_iter().rev() {
-                        li { span class={ "dot f-" (word.class()) } {} b { (many) } " " (word.counted()) }
+                        li { span class={ "dot f-" (word.class()) } {} b { (many) } " " (word.counted()) @if verdict.ruling == Ruling::Untrusted { ", it claims" } }
                     }
                 }
             }
@@ -77,7 +77,7 @@ pub(super) fn facts(ledger: &Ledger) -> Markup {
                     @match took {
                         Some((took, waited)) => {
                             (text::span(took))
-                            small { ", " (text::span(waited)) " of it waiting for the DUT or the medium" }
+                            br; small title="waiting for the DUT or the medium" { (text::span(waited)) " of it waiting for the DUT" }
                         }
                         None => { "cut off after " (text::span(std::time::Duration::from_nanos(ledger.last.0))) }
                     }
@@ -90,7 +90,7 @@ pub(super) fn facts(ledger: &Ledger) -> Markup {
             }
             figure class="run" {
                 (bars::whole_run(ledger))
-                figcaption { "The run: steps grey, cases by outcome" }
+                figcaption { "The whole run: steps grey, boots blue, cases by outcome" }
             }
         }
     }

@@ -30,7 +30,7 @@ impl Row<'_> {
 pub(super) fn all(view: &View<'_>) -> Option<Markup> {
     let mut rows = pair(None, &view.ledger.measures);
     for attempt in view.cases.iter().flat_map(|case| &case.attempts) {
-        rows.extend(pair(Some(text::line(&attempt.case.0)), &attempt.measures));
+        rows.extend(pair(Some(&attempt.case.0), &attempt.measures));
     }
     if rows.is_empty() {
         return None;
@@ -49,7 +49,7 @@ pub(super) fn all(view: &View<'_>) -> Option<Markup> {
 }
 
 /// Budgets join their measures; a budget without a measure stays a row.
-fn pair(of: Option<String>, measures: &[Measure]) -> Vec<Row<'_>> {
+fn pair<'a>(of: Option<&str>, measures: &'a [Measure]) -> Vec<Row<'a>> {
     let budget = |name: &str| {
         measures.iter().find(|m| m.name.strip_suffix(BUDGET) == Some(name)).map(|measure| measure.value)
     };
@@ -57,7 +57,7 @@ fn pair(of: Option<String>, measures: &[Measure]) -> Vec<Row<'_>> {
     measures
         .iter()
         .filter(|measure| !measure.name.strip_suffix(BUDGET).is_some_and(has_measure))
-        .map(|measure| Row { of: of.clone(), measure, budget: budget(&measure.name) })
+        .map(|measure| Row { of: of.map(text::line), measure, budget: budget(&measure.name) })
         .collect()
 }
 

@@ -41,6 +41,22 @@ pub(super) fn console(recording: Option<&Recording>, ledger: &Ledger) -> Option<
     })
 }
 
+/// Words that catch the eye of whoever looks for a cause. They colour a line and decide nothing.
+const LOUD: [&str; 8] = ["panic", "fatal", "oops", "bug:", "error", "fail", "cannot", "unable"];
+
+/// Console lines around something.
+pub(super) fn excerpt(lines: &[String]) -> Markup {
+    html! {
+        pre class="screen" {
+            @for line in lines {
+                @let lower = line.to_lowercase();
+                @if LOUD.iter().any(|word| lower.contains(word)) { em { (line) } } @else { (line) }
+                "\n"
+            }
+        }
+    }
+}
+
 fn show(line: &Line) -> Markup {
     html! {
         p class=[line.mark.then_some("mark")] data-t=[line.at.map(|at| format!("{at:.3}"))] {

@@ -7,7 +7,7 @@ use shakedown_core::event::Measure;
 use shakedown_core::ledger::{Boot, Ledger};
 use shakedown_core::{BootFailure, Mono, StageTime};
 
-use super::bars::percent;
+use super::bars::{axis, percent};
 use crate::text;
 
 /// Pixels of a bar, and what a letter takes of it.
@@ -109,8 +109,8 @@ fn row(bar: &Bar<'_>, scale: f64) -> Markup {
                 }
                 @if bar.end > last {
                     rect class=(if failed { "f-fail hatch" } else { "f-cut-off" }) y="2" height="30"
-                        x=(percent(last.as_secs_f64(), scale)) width=(percent((bar.end - last).as_secs_f64(), scale)) {
-                        title { "after the last stage: " (text::span(bar.end - last)) }
+                        x=(percent(last.as_secs_f64(), scale)) width=(percent(bar.end.saturating_sub(last).as_secs_f64(), scale)) {
+                        title { "after the last stage: " (text::span(bar.end.saturating_sub(last))) }
                     }
                 }
                 @for (at, stage) in &bar.limits {
@@ -120,6 +120,12 @@ fn row(bar: &Bar<'_>, scale: f64) -> Markup {
                 @if failed {
                     @let x = percent(bar.end.as_secs_f64(), scale);
                     line class="stop" x1=(x) x2=(x) y1="0" y2=(HEIGHT) {}
+                }
+            }
+            @let starts = [Duration::ZERO].into_iter().chain(boot.stages.iter().map(|stage| stage.after));
+            ul class="legend" aria-hidden="true" {
+                @for (index, (stage, from)) in boot.stages.iter().zip(starts).enumerate() {
+                    li { span class={ "swatch b" (index % SHADES) } {} (text::cut(&text::line(&stage.name), 40)) " " b { (text::span(stage.after.saturating_sub(from))) } }
                 }
             }
             @if let Some(Err(failure)) = &boot.end {
@@ -155,25 +161,6 @@ fn described(bar: &Bar<'_>) -> String {
     format!("Boot by {}: {}", text::line(&bar.boot.how), stages.collect::<Vec<_>>().join(", "))
 }
 
-fn axis(scale: f64) -> Markup {
-    let step = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
-        .into_iter()
-        .find(|step| scale / step <= 6.0)
-        .unwrap_or(scale / 4.0);
-    let ticks: Vec<f64> = (0..=6).map(|n| f64::from(n) * step).take_while(|at| *at <= scale).collect();
-    html! {
-        svg class="axis" width="100%" height="24" aria-hidden="true" {
-            @for at in ticks {
-                @let x = percent(at, scale);
-                line x1=(x) x2=(x) y1="0" y2="6" {}
-                text x=(x) y="19" text-anchor=(if at == 0.0 { "start" } else if at > scale * 0.96 { "end" } else { "middle" }) {
-                    (text::number(at)) " s"
-                }
-            }
-        }
-    }
-}
-
 fn stages(index: usize, bar: &Bar<'_>) -> Markup {
     let boot = bar.boot;
     let starts = [Duration::ZERO].into_iter().chain(boot.stages.iter().map(|stage| stage.after));
@@ -197,7 +184,7 @@ fn stages(index: usize, bar: &Bar<'_>) -> Markup {
                     }
                 }
             }
-            @if !console.is_empty() { pre class="screen" { @for line in &console { (line) "\n" } } }
+            @if !console.is_empty() { (super::screen::excerpt(&console)) }
         }
     }
 }

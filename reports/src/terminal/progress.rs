@@ -50,12 +50,11 @@ impl Progress {
     pub(super) fn line(&self, done: u64, total: u64) -> String {
         let bytes = total.max(done) >= BYTES_FROM;
         let amount = |units: u64| if bytes { text::size(units) } else { units.to_string() };
-        let mut line = match total {
-            0 => amount(done),
-            _ => {
-                let percent = (u128::from(done.min(total)) * 100) / u128::from(total);
-                format!("{percent} % of {}", amount(total))
-            }
+        let mut line = if total == 0 {
+            amount(done)
+        } else {
+            let percent = u128::from(done.min(total)) * 100 / u128::from(total);
+            format!("{percent} % of {}", amount(total))
         };
         let Some(rate) = self.rate() else { return line };
         line += &if bytes { format!(", {}/s", text::size(rate as u64)) } else { format!(", {rate:.1}/s") };

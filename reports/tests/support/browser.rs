@@ -42,7 +42,7 @@ pub struct Browser {
     /// What pages said on their console, and exceptions.
     pub said: Vec<String>,
     loaded: bool,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -80,16 +80,8 @@ impl Browser {
             }
         });
         let to = child.stdin.take().expect("stdin");
-        let mut browser = Self {
-            child,
-            to,
-            from,
-            next: 0,
-            session: None,
-            said: Vec::new(),
-            loaded: false,
-            _profile: profile,
-        };
+        let mut browser =
+            Self { child, to, from, next: 0, session: None, said: Vec::new(), loaded: false, profile };
         browser.open();
         browser
     }
@@ -162,11 +154,11 @@ impl Browser {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => panic!("chromium did not answer {waiting_for} in {PATIENCE:?}"),
             Err(RecvTimeoutError::Disconnected) => {
-                let log = std::fs::read_to_string(self._profile.path().join("stderr")).unwrap_or_default();
+                let log = std::fs::read_to_string(self.profile.path().join("stderr")).unwrap_or_default();
                 panic!("chromium ended while waiting for {waiting_for} (`apt install chromium`?): {log}")
             }
         };
-        let params = || message.params.as_ref().map(|raw| raw.to_string()).unwrap_or_default();
+        let params = || message.params.as_ref().map(std::string::ToString::to_string).unwrap_or_default();
         match message.method.as_deref() {
             Some("Page.loadEventFired") => self.loaded = true,
             Some(method @ ("Runtime.consoleAPICalled" | "Runtime.exceptionThrown" | "Log.entryAdded")) => {

@@ -23,6 +23,7 @@ pub struct Tale {
     pub now: Mono,
     text: Vec<u8>,
     begun: Mono,
+    boot_step: Mono,
 }
 
 /// What the reference OS says while it boots: stage, after, console line.
@@ -37,7 +38,8 @@ pub const STAGES: [(&str, u64, &str); 6] = [
 
 impl Tale {
     pub fn new(run: &str) -> Self {
-        Self { writer: JournalWriter::new(Vec::new(), run), now: Mono(0), text: Vec::new(), begun: Mono(0) }
+        let (now, begun, boot_step) = (Mono(0), Mono(0), Mono(0));
+        Self { writer: JournalWriter::new(Vec::new(), run), now, text: Vec::new(), begun, boot_step }
     }
 
     pub fn say(&mut self, event: Event) -> &mut Self {
@@ -92,6 +94,12 @@ impl Tale {
         self.say(Event::Switched { proof })
     }
 
+    /// The step that [`Tale::boot_fails`] ends.
+    pub fn boot_begins(&mut self) -> &mut Self {
+        self.boot_step = self.now;
+        self.say(Event::StepStarted { step: "boot".into() }).power(true)
+    }
+
     /// Reaches the first `many` stages; each takes `pace` times its usual time.
     pub fn stages(&mut self, how: &str, many: usize, pace: f64) -> Vec<StageTime> {
         self.begun = self.now;
@@ -111,7 +119,7 @@ impl Tale {
     pub fn boots(&mut self, how: &str, pace: f64) -> &mut Self {
         let stages = self.stages(how, STAGES.len(), pace);
         for pair in stages.windows(2) {
-            let seconds = (pair[1].after - pair[0].after).as_secs_f64();
+            let seconds = pair[1].after.saturating_sub(pair[0].after).as_secs_f64();
             self.measure(None, &format!("boot.{}", pair[1].name), seconds, "s");
         }
         self.say(Event::BootEnded(BootReport { stages, pace, banners: 1 }))
@@ -138,7 +146,7 @@ impl Tale {
         blame: Blame,
         because: &str,
     ) -> &mut Self {
-        let took = self.now.since(self.begun);
+        let took = self.now.since(self.boot_step);
         self.say(Event::BootFailed(failure));
         let because = because.into();
         self.say(Event::StepFailed { step: "boot".into(), outcome, blame, because, took })

@@ -18,8 +18,8 @@ fn blocked(tale: &mut Tale) {
 /// The kernel cannot mount its root; every case is blocked.
 pub fn kernel_panic() -> Vec<u8> {
     let mut tale = Tale::new("20260314-092653-panic");
-    tale.begin(plan()).provision().say(Event::StepStarted { step: "boot".into() });
-    tale.power(true).stages("power-on", 3, 1.0);
+    tale.begin(plan()).provision().boot_begins();
+    tale.stages("power-on", 3, 1.0);
     tale.wait(2_870);
     let lines: Vec<String> = [
         "[    2.744120] VFS: Cannot open root device \"PARTLABEL=resin-rootA\" or unknown-block(0,0): error -6",
@@ -54,8 +54,7 @@ pub fn kernel_panic() -> Vec<u8> {
 /// It starts over and over.
 pub fn boot_loop() -> Vec<u8> {
     let mut tale = Tale::new("20260314-092653-loop");
-    tale.begin(plan()).provision().say(Event::StepStarted { step: "boot".into() });
-    tale.power(true);
+    tale.begin(plan()).provision().boot_begins();
     let line = || "GNU GRUB  version 2.06-13+deb12u1".to_owned();
     for how in ["power-on", "unexpected reset 1", "unexpected reset 2"] {
         tale.stages(how, 4, 1.0);
@@ -75,8 +74,8 @@ pub fn boot_loop() -> Vec<u8> {
 /// The login never comes.
 pub fn boot_late() -> Vec<u8> {
     let mut tale = Tale::new("20260314-092653-late");
-    tale.begin(plan()).provision().say(Event::StepStarted { step: "boot".into() });
-    tale.power(true).stages("power-on", 4, 1.0);
+    tale.begin(plan()).provision().boot_begins();
+    tale.stages("power-on", 4, 1.0);
     tale.say(Event::PaceChanged { factor: 1.8, why: "QEMU waited for a core".into() });
     tale.wait(54_000);
     let stop = Stop::Late(Waited {
