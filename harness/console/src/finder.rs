@@ -193,14 +193,10 @@ impl Finder {
         let mut literal = self.patterns.prefilter().filter(|_| self.skip.pays());
         // Before this index, looking for literals has been done.
         let mut looked = 0;
-        while i < bytes.len() {
-            if let Some(found) = best
-                && base + i as u64 - found.first >= Self::GROW
-            {
-                return Some((found.pattern, found.end));
-            }
+        loop {
             if let Some(prefilter) = literal
                 && i >= looked
+                && i < bytes.len()
                 && state.is_start()
             {
                 // Nothing is half matched: go to where something may begin. A literal may be
@@ -215,21 +211,34 @@ impl Finder {
                 if to > i {
                     i = to;
                     state = start_state(&self.patterns, &mut self.forward, Some(bytes[i - 1]));
-                    continue;
                 }
             }
-            state = dfa.next_state(&mut self.forward, state, bytes[i]).expect(NEVER_GIVES_UP);
-            if state.is_tagged() {
-                if state.is_match() {
-                    let pattern = dfa.match_pattern(&self.forward, state, 0);
-                    let end = base + i as u64;
-                    best = Some(Best { pattern, end, first: best.map_or(end, |best| best.first) });
-                } else if state.is_dead() {
-                    // Only after a match: an unanchored search dies of nothing else.
-                    return best.map(|best| (best.pattern, best.end));
+            let grown = best.map_or(u64::MAX, |best| best.first.saturating_add(Self::GROW));
+            let limit = (grown.saturating_sub(base) as usize).min(bytes.len());
+            let look = literal.is_some();
+            while i < limit {
+                state = dfa.next_state(&mut self.forward, state, bytes[i]).expect(NEVER_GIVES_UP);
+                i += 1;
+                if state.is_tagged() && (look || !state.is_start()) {
+                    break;
                 }
             }
-            i += 1;
+            if state.is_match() {
+                // An automaton tells of a match when it has read one byte more.
+                let pattern = dfa.match_pattern(&self.forward, state, 0);
+                let end = base + i as u64 - 1;
+                let first = best.map_or(end, |best| best.first);
+                best = Some(Best { pattern, end, first });
+            } else if state.is_dead() {
+                // Only after a match: an unanchored search dies of nothing else.
+                return best.map(|best| (best.pattern, best.end));
+            }
+            if i < bytes.len() && i >= limit {
+                return best.map(|best| (best.pattern, best.end));
+            }
+            if i == bytes.len() {
+                break;
+            }
         }
         self.search.pos = base + i as u64;
         self.search.state = state;

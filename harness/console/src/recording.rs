@@ -195,16 +195,19 @@ fn each_line(
     mut act: impl FnMut(usize, &str) -> Result<(), Wrong>,
 ) -> Result<bool, RecordingError> {
     let mut input = BufReader::new(input);
-    let mut line = String::new();
+    let mut bytes = Vec::new();
     for number in 1.. {
-        line.clear();
-        let read = input.by_ref().take(LONGEST_LINE).read_line(&mut line);
+        bytes.clear();
+        let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes);
         let read = read.map_err(|why| RecordingError::Read { line: number, why })?;
         if read == 0 && number > 1 {
             break;
         }
-        match act(number, line.trim_end_matches(['\r', '\n'])) {
-            Err(_) if number > 1 && !line.ends_with('\n') && (read as u64) < LONGEST_LINE => return Ok(true),
+        let line = str::from_utf8(&bytes).map_err(|why| ("UTF-8", why.to_string()));
+        match line.and_then(|line| act(number, line.trim_end_matches(['\r', '\n']))) {
+            Err(_) if number > 1 && !bytes.ends_with(b"\n") && (read as u64) < LONGEST_LINE => {
+                return Ok(true);
+            }
             Err((expected, got)) => return Err(RecordingError::Line { line: number, expected, got }),
             Ok(()) => {}
         }
