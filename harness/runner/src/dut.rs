@@ -54,6 +54,8 @@ pub(crate) struct Parts {
     pub slot: Slot,
     /// What the OS promises.
     pub profile: Arc<OsProfile>,
+    /// The board's stages and the profile's.
+    pub spec: BootSpec,
     /// This run's names and keys.
     pub identity: Identity,
     /// Makes shells.
@@ -71,16 +73,13 @@ pub(crate) struct Parts {
 impl LiveDut {
     /// Needs a main console: without one there is no proof of a boot.
     pub(crate) fn new(parts: Parts, waiting: Waiting) -> Rig<Self> {
-        let Parts { slot, profile, identity, shells, sink, cancel, companions, facts: run } = parts;
+        let Parts { slot, profile, spec, identity, shells, sink, cancel, companions, facts: run } = parts;
         let Some(console) = slot.console().cloned() else {
             return Err(Fault::new(InfraKind::Config, "slot", "watch a boot on", &slot.id).expected(
                 "a console named `main`",
                 format!("{:?}", slot.consoles.keys().collect::<Vec<_>>()),
             ));
         };
-        let mut spec = BootSpec { stages: slot.board.stages.clone(), bad: slot.board.bad.clone() };
-        spec.stages.extend(profile.stages.iter().cloned());
-        spec.bad.extend(profile.bad.iter().cloned());
         let mut offers: BTreeSet<_> =
             slot.offers.iter().chain(&slot.board.capabilities).chain(&profile.offers).cloned().collect();
         offers.extend(companions.keys().map(|role| Capability::new(format!("companion-{role}"))));
@@ -108,6 +107,12 @@ impl LiveDut {
     pub(crate) fn wait(&self, name: &str, span: Duration) -> Deadline {
         let clock = self.console.log.clock().clone();
         Deadline::new(name, span, Pace::Dut(self.slot.pace.clone()), clock, self.cancel.clone())
+    }
+
+    /// A wait that an interrupt does not end: for what leaves the slot safe.
+    pub(crate) fn must(&self, name: &str, span: Duration) -> Deadline {
+        let clock = self.console.log.clock().clone();
+        Deadline::new(name, span, Pace::Rig, clock, CancellationToken::new())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shakedown_console::{Finder, Patterns};
-use shakedown_core::{ConsoleLog, Cursor, Seen};
+use shakedown_core::{ConsoleLog, Cursor, NetPath, Seen};
 
 use crate::adjudicate::{BadLine, ConsoleState, Observed};
 use crate::dut::LiveDut;
@@ -17,6 +17,10 @@ const PROBE: Duration = Duration::from_secs(5);
 /// Looks around; console bytes after `since` belong to what ended.
 pub(crate) async fn observe(dut: &LiveDut, since: Cursor) -> Observed {
     let log = &dut.console.log;
+    if dut.cancel.is_cancelled() {
+        // Nobody waits for an answer any more; what the run did not do says nothing about the DUT.
+        return Observed { path: NetPath::Unknown, ..Observed::healthy() };
+    }
     let probe = dut.wait("probe of the SSH port", PROBE);
     let path = dut.path(dut.profile.ssh.port, &probe).await;
     let power = match &dut.slot.power {

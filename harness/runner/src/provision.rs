@@ -180,7 +180,7 @@ pub(crate) async fn power_cycle(dut: &LiveDut) -> Result<BootReport, Cut> {
 /// Off, with its proof: read back, or the console's silence.
 pub(crate) async fn power_down(dut: &LiveDut) -> Result<(), Fault> {
     let Some(power) = &dut.slot.power else { return Ok(()) };
-    let by = dut.wait("power off", SWITCH).at_rig_pace();
+    let by = dut.must("power off", SWITCH);
     dut.waiting.on(power.set(false, &by)).await?;
     dut.console.log.mark(&Mark::PowerOff);
     Ok(())

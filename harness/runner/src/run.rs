@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use shakedown_core::event::Planned;
 use shakedown_core::{
-    Blame, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Ledger, OsProfile, Outcome, Shells, Sink,
-    Slot, event,
+    Blame, BootSpec, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Ledger, OsProfile, Outcome, Shells,
+    Sink, Slot, event,
 };
 use shakedown_media::Identity as Identified;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ pub struct Request {
     pub profile: Arc<OsProfile>,
     /// What the run is about, image included.
     pub head: event::RunHead,
+    /// The board's stages and the profile's, composed.
+    pub spec: BootSpec,
     /// The image under test, identified in this process.
     pub image: Arc<Identified>,
     /// The cases, in order of effect.
@@ -91,6 +93,7 @@ async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {
     let Request {
         slot,
         profile,
+        spec,
         head,
         image,
         cases,
@@ -113,6 +116,7 @@ async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {
     let parts = Parts {
         slot,
         profile,
+        spec,
         identity,
         shells,
         sink: sink.clone(),

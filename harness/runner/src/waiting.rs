@@ -26,7 +26,7 @@ impl Waiting {
     }
 
     /// Counts the time until `work` ends.
-    pub async fn on<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn on<T>(&self, work: impl Future<Output = T>) -> T {
         let _open = Open::new(self);
         work.await
     }

@@ -1,0 +1,66 @@
+//! One file a subcommand.
+
+mod boards;
+mod image;
+mod report;
+pub mod run;
+mod schema;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::CliResult;
+
+const EXIT_CODES: &str = "Exit codes:
+  0 done, and all passed            4 not enough evidence (gate)
+  1 the OS failed                   5 nothing ran
+  2 usage, descriptor or image      70 a bug in the harness
+    refused                         130 interrupted
+  3 infra or undetermined";
+
+/// Hardware-in-the-loop testing for container operating systems.
+#[derive(Parser, Debug)]
+#[command(name = "shakedown", version, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// A folder with boards, OS profiles and suites of your own (repeatable); later ones win.
+    #[arg(long = "path", global = true, value_name = "DIR", env = "SHAKEDOWN_PATH", value_delimiter = ':')]
+    pub paths: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Flash, boot and test an image on one slot.
+    Run(Box<run::Args>),
+    /// Make a run's reports again, from its journal alone.
+    Report(report::Args),
+    /// Build or look into images.
+    Image(image::Args),
+    /// The catalogue of board types.
+    Boards(boards::Args),
+    /// Print the JSON Schema of a kind of document.
+    Schema(schema::Args),
+}
+
+impl Cli {
+    /// The arguments of `run`, if that is the command.
+    pub fn run_args(&self) -> Option<&run::Args> {
+        match &self.command {
+            Command::Run(args) => Some(args),
+            _ => None,
+        }
+    }
+}
+
+/// Runs a parsed command line.
+pub fn run(cli: Cli) -> CliResult {
+    match cli.command {
+        Command::Run(args) => run::run(&cli.paths, *args),
+        Command::Report(args) => report::run(&args),
+        Command::Image(args) => image::run(args),
+        Command::Boards(args) => boards::run(&cli.paths, &args),
+        Command::Schema(args) => schema::run(&args),
+    }
+}

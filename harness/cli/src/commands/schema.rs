@@ -1,0 +1,40 @@
+//! `shakedown schema KIND`: the JSON Schema of a kind of document, for editors.
+
+use shakedown_core::ExitCode;
+
+use crate::CliResult;
+use crate::compose::rig::RigDoc;
+
+/// `shakedown schema`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The kind of document.
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Kind {
+    /// A rig file.
+    Rig,
+    /// A board of the catalogue.
+    Board,
+    /// A family of boards.
+    Family,
+    /// An OS profile.
+    Os,
+}
+
+pub(super) fn run(args: &Args) -> CliResult {
+    let of_boards = |name: &str| {
+        let found = shakedown_boards::schemas().into_iter().find(|(file, _)| *file == name);
+        found.map(|(_, text)| text).unwrap_or_default()
+    };
+    let text = match args.kind {
+        Kind::Rig => shakedown_conf::schema_text::<RigDoc>(),
+        Kind::Board => of_boards("board.json"),
+        Kind::Family => of_boards("family.json"),
+        Kind::Os => of_boards("os.json"),
+    };
+    print!("{text}");
+    Ok(ExitCode::Ok)
+}

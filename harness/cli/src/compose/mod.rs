@@ -1,0 +1,7 @@
+//! Putting a run together: documents, slots, images, folders.
+
+pub mod folder;
+pub mod image;
+pub mod reference;
+pub mod rig;
+pub mod slot;

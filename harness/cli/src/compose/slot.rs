@@ -1,0 +1,36 @@
+//! From a rig file's slot to the slot that a run holds.
+
+use std::sync::Arc;
+
+use shakedown_core::{Board, Clock, Deadline, NoFence, Rig, Sink, Slot};
+use shakedown_qemu::SlotRequest;
+
+use super::rig::SlotDoc;
+
+/// Whose slot, and for which run.
+pub struct Ask {
+    /// `rig/slot`.
+    pub id: String,
+    /// The board type that sits in it.
+    pub board: Arc<Board>,
+    /// The run's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Takes the slot's events.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Opens it. Whoever holds the slot's lock is the only one to actuate, so the fence is open.
+pub async fn open(doc: &SlotDoc, ask: Ask, by: &Deadline) -> Rig<Slot> {
+    let folder = shakedown_host::dirs::cache()?.join("slots").join(ask.id.replace('/', "-"));
+    let Ask { id, board, clock, sink } = ask;
+    let request = SlotRequest { id, board, folder, clock, sink, fence: Arc::new(NoFence) };
+    match &doc.qemu {
+        Some(machine) => shakedown_qemu::open(machine, request, by).await,
+        None => Err(shakedown_core::Fault::new(
+            shakedown_core::InfraKind::Config,
+            "rig file",
+            "open",
+            &request.id,
+        )),
+    }
+}
