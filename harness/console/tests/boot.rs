@@ -114,7 +114,7 @@ fn a_stage_that_is_missing_is_named() {
     {
         match without(index) {
             BootFailure::OutOfOrder { expected: e, got: g, .. } => {
-                assert_eq!((e.as_str(), g.as_str()), (expected, got))
+                assert_eq!((e.as_str(), g.as_str()), (expected, got));
             }
             other => panic!("{other:?}"),
         }

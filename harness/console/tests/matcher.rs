@@ -1,11 +1,13 @@
 //! The finder against whole-text searches, cut everywhere, and over 100 MB.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use regex_automata::meta;
 use shakedown_console::{Finder, PatternError, Patterns, capture, clean};
-use shakedown_core::{Chunk, Hit, Matcher, Mono};
+use shakedown_core::{Chunk, ConsoleLog, Cursor, Deadline, Hit, Matcher, Mono, Pace, RealClock};
+use tokio_util::sync::CancellationToken;
 
 const PATTERNS: &[&str] = &[
     "login: $",
@@ -259,5 +261,43 @@ fn a_hundred_megabytes_cost_ten_times_ten_and_no_more_memory() {
         assert!(long < short * 12 + 20_000_000, "{patterns:?}: {short} ns for 10 MB, {long} ns for 100 MB");
         assert_eq!(memory_long, memory_short, "{patterns:?}");
         assert!(memory_long < 4 << 20, "{memory_long}");
+    }
+}
+
+#[test]
+fn an_automaton_that_forgets_its_states_finds_the_same() {
+    // Every place in the text is another state here, so the cache of states overflows.
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut bytes: Vec<u8> = (0..60_000).map(|_| if random.bool() { b'a' } else { b'b' }).collect();
+    for place in (900..60_000).step_by(1000) {
+        bytes[place] = b'c';
+    }
+    let pattern = r"a[ab]{90}a[ab]{40}c";
+    let oracle = meta::Regex::new(pattern).unwrap();
+    let expected: Vec<_> = oracle.find_iter(&bytes).map(|m| (0, m.start() as u64, m.end() as u64)).collect();
+    assert!(expected.len() > 10, "{}", expected.len());
+    let patterns = Patterns::compile(&[pattern]).unwrap();
+    assert_eq!(spans(&all_hits(&patterns, &cut(&bytes, &[7]))), expected);
+    assert_eq!(spans(&all_hits(&patterns, &cut(&bytes, &[1]))), expected);
+    let told = spans(&expected_hits(&patterns, &bytes, 1, true));
+    assert!(expected.iter().all(|hit| told.contains(hit)), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_log_expects_with_one_finder_again_and_again() {
+    let clock = RealClock::start();
+    let log = ConsoleLog::new(clock.clone());
+    let by = Deadline::new("prompt", Duration::from_secs(60), Pace::Rig, clock, CancellationToken::new());
+    let mut prompt = Finder::of(r"^root@\w+:~# $").unwrap();
+    let mut cursor = Cursor(0);
+    for (number, answer) in
+        ["\x1b[?2004hroot@dut:~# ", "ls\r\na b\r\n\x1b[1mroot@dut\x1b[0m:~# "].into_iter().enumerate()
+    {
+        for byte in answer.bytes() {
+            log.append(&[byte]);
+        }
+        let hit = log.expect(&mut cursor, &mut prompt, &by).await.unwrap();
+        assert_eq!(hit.text, "root@dut:~# ", "answer {number}");
+        assert_eq!(hit.end, log.here().0);
     }
 }

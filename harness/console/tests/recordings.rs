@@ -93,7 +93,9 @@ fn the_finder_sees_the_same_however_each_is_cut() {
             Patterns::compile(&console.flatten().chain(["[0-9]+".into()]).collect::<Vec<_>>()).unwrap();
         let hits = |chunks: &[Chunk]| {
             let (mut finder, mut hits) = (Finder::new(&patterns), Vec::new());
-            chunks.iter().for_each(|chunk| finder.feed_all(chunk, &mut hits));
+            for chunk in chunks {
+                finder.feed_all(chunk, &mut hits);
+            }
             hits
         };
         let whole = hits(&case.recording.chunks);
@@ -114,7 +116,8 @@ fn lines(recording: &Recording) -> Vec<Line> {
     for chunk in &recording.chunks {
         for &byte in &*chunk.bytes {
             let last = lines.last_mut().expect("never empty");
-            (last.at, _) = (chunk.at, last.bytes.push(byte));
+            last.at = chunk.at;
+            last.bytes.push(byte);
             if byte == b'\n' {
                 lines.push(Line { at: chunk.at, bytes: Vec::new() });
             }
