@@ -1,10 +1,13 @@
 //! Builds from a shell, for whoever works on the recipe:
 //! `cargo run -p shakedown-os --example build -- amd64 [VERSION [VARIANT]] [--update] [--rebuild]`
 
+#![expect(clippy::print_stdout, reason = "a tool for a terminal")]
+
 use std::time::Duration;
 
 use shakedown_core::{Deadline, Pace, RealClock};
 use shakedown_os::{Arch, BuildRequest, Step, Variant, build, build_update};
+use tokio_util::sync::CancellationToken;
 
 type AnyError = Box<dyn std::error::Error>;
 
@@ -29,7 +32,13 @@ async fn run() -> Result<(), AnyError> {
     }
     request.rebuild = options.iter().any(|option| option == "--rebuild");
     let clock = RealClock::start();
-    let by = Deadline::new("the reference OS", Duration::from_mins(30), Pace::Rig, clock, Default::default());
+    let by = Deadline::new(
+        "the reference OS",
+        Duration::from_secs(30 * 60),
+        Pace::Rig,
+        clock,
+        CancellationToken::new(),
+    );
     let on_step = |step: Step| {
         if let Some(took) = step.took {
             println!("{:22} {:6.1} s", step.name, took.as_secs_f64());

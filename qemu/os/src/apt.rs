@@ -12,7 +12,7 @@ use crate::recipe::{self, hex};
 use crate::{Arch, BuildError, Manifest, tools};
 
 /// Lists younger than this are not asked for again.
-const FRESH: Duration = Duration::from_hours(24);
+const FRESH: Duration = Duration::from_secs(24 * 3600);
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The folder of one architecture's lists and package files.
@@ -33,7 +33,11 @@ impl AptRoot {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(BuildError::file("create", &folder))?;
         }
-        let dump = apt("apt-config").arg("dump").run_ok(by).await.map_err(BuildError::step("apt's configuration"))?;
+        let dump = apt("apt-config")
+            .arg("dump")
+            .run_ok(by)
+            .await
+            .map_err(BuildError::step("apt's configuration"))?;
         root.put("status", "")?;
         root.put("apt.conf", &configuration(arch, dir, &dump.text()))?;
         let sources = mirrors(by).await?;
@@ -78,7 +82,11 @@ impl AptRoot {
     }
 
     /// The files of the packages, each compared with the manifest.
-    pub(crate) async fn download(&self, manifest: &Manifest, by: &Deadline) -> Result<Vec<PathBuf>, BuildError> {
+    pub(crate) async fn download(
+        &self,
+        manifest: &Manifest,
+        by: &Deadline,
+    ) -> Result<Vec<PathBuf>, BuildError> {
         let archives = self.dir.join("cache/archives");
         let files: Vec<_> = manifest.0.iter().map(|package| archives.join(&package.file)).collect();
         if !files.iter().all(|file| file.exists()) {
@@ -88,7 +96,9 @@ impl AptRoot {
         }
         let wanted: Vec<_> = manifest.0.iter().map(|package| package.sha256.clone()).collect();
         let pairs: Vec<_> = files.iter().cloned().zip(wanted).collect();
-        let compared = tokio::task::spawn_blocking(move || pairs.iter().try_for_each(|(file, hash)| compare(file, hash)));
+        let compared = tokio::task::spawn_blocking(move || {
+            pairs.iter().try_for_each(|(file, hash)| compare(file, hash))
+        });
         // Only a panic of the closure could be lost here.
         compared.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         Ok(files)
@@ -96,7 +106,11 @@ impl AptRoot {
 }
 
 fn apt(program: &str) -> Tool {
-    Tool::new(program).env("PATH", tools::path()).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").package("apt")
+    Tool::new(program)
+        .env("PATH", tools::path())
+        .env("LC_ALL", "C")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .package("apt")
 }
 
 fn compare(file: &Path, expected: &str) -> Result<(), BuildError> {

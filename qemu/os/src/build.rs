@@ -19,7 +19,9 @@ pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) 
     let site = Site::prepare(request, by, on_step).await?;
     let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args]);
     let dir = site.cache.join(format!("image-{}", &key[..16]));
-    if !request.rebuild && let Some(built) = cached(&dir) {
+    if !request.rebuild
+        && let Some(built) = cached(&dir)
+    {
         return Ok(built);
     }
     let base = site.base().await?;
@@ -29,8 +31,11 @@ pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) 
     let (recipe_dir, out_dir) = (shop.recipe(), shop.out());
     let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
     shop.step("slot image", shop.slot(&request.version, request.variant.name(), &base)).await?;
-    shop.step("state and data", shop.as_root("state and data", "40-state-data.sh", &[arch, &recipe_dir, &out_dir]))
-        .await?;
+    shop.step(
+        "state and data",
+        shop.as_root("state and data", "40-state-data.sh", &[arch, &recipe_dir, &out_dir]),
+    )
+    .await?;
     let args = [arch, board, &request.kernel_args, &recipe_dir, &out_dir];
     shop.step("boot partition", shop.script("boot partition", "50-boot.sh", &args)).await?;
     let raw = out.join("os.img");
@@ -128,7 +133,13 @@ impl<'a> Site<'a> {
     /// The hash of everything that goes into a build, and of `more`.
     fn key(&self, more: &[&str]) -> String {
         let mut hasher = Sha256::new();
-        hasher.update(format!("{}\n{}\n{}\n{}", recipe::hash(), self.manifest, self.versions, more.join("\n")));
+        hasher.update(format!(
+            "{}\n{}\n{}\n{}",
+            recipe::hash(),
+            self.manifest,
+            self.versions,
+            more.join("\n")
+        ));
         hex(&hasher.finalize())
     }
 
@@ -142,11 +153,13 @@ impl<'a> Site<'a> {
             let list: String = debs.iter().map(|deb| format!("{}\n", deb.display())).collect();
             let list_file = shop.file("packages");
             put(&list_file, list.as_bytes())?;
-            let (recipe_dir, out_dir, list_file) = (shop.recipe(), shop.out(), list_file.to_string_lossy().into_owned());
+            let (recipe_dir, out_dir, list_file) =
+                (shop.recipe(), shop.out(), list_file.to_string_lossy().into_owned());
             let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
             let args = [self.apt.arch().debian(), &list_file, &recipe_dir, &out_dir];
             shop.step("root file system", shop.as_root("root file system", "10-root.sh", &args)).await?;
-            shop.step("initramfs", shop.as_root("initramfs", "20-initramfs.sh", &[&recipe_dir, &out_dir])).await?;
+            shop.step("initramfs", shop.as_root("initramfs", "20-initramfs.sh", &[&recipe_dir, &out_dir]))
+                .await?;
             let _ = fs::remove_dir_all(&loaders);
             rename(&shop.file("loaders"), &loaders)?;
             rename(&shop.file("base.tar.zst"), &base)?;
@@ -168,7 +181,11 @@ fn check(request: &BuildRequest) -> Result<(), BuildError> {
     }
     if !plain(&request.kernel_args, b" .,=_:-") {
         let allowed = "letters, digits and .,=_:-";
-        return Err(BuildError::Request { what: "kernel arguments", got: request.kernel_args.clone(), allowed });
+        return Err(BuildError::Request {
+            what: "kernel arguments",
+            got: request.kernel_args.clone(),
+            allowed,
+        });
     }
     Ok(())
 }

@@ -61,9 +61,9 @@ fn package(line: &str) -> Option<Package> {
 /// One line a package: name, version, SHA-256.
 impl fmt::Display for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|package| {
-            writeln!(f, "{} {} {}", package.name, package.version, package.sha256)
-        })
+        self.0
+            .iter()
+            .try_for_each(|package| writeln!(f, "{} {} {}", package.name, package.version, package.sha256))
     }
 }
 
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn skipped_packages_are_left_out_and_the_rest_is_sorted() {
-        let text = [line("zstd_1_amd64.deb"), line("perl_2_all.deb"), line("bash_1%3a5-2_amd64.deb")].join("\n");
+        let text =
+            [line("zstd_1_amd64.deb"), line("perl_2_all.deb"), line("bash_1%3a5-2_amd64.deb")].join("\n");
         let manifest = Manifest::parse(&text, &["perl"]).unwrap();
         let aaa = "a".repeat(64);
         assert_eq!(manifest.to_string(), format!("bash 1:5-2 {aaa}\nzstd 1 {aaa}\n"));

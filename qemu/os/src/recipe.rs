@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn the_recipe_is_embedded_whole() {
         let names: Vec<_> = files().into_iter().map(|(name, _)| name).collect();
-        for expected in ["assemble/10-root.sh", "boot/grub.cfg", "initramfs/init", "tree/usr/bin/reference-update"] {
+        for expected in
+            ["assemble/10-root.sh", "boot/grub.cfg", "initramfs/init", "tree/usr/bin/reference-update"]
+        {
             assert!(names.iter().any(|name| name == expected), "{expected} is not in {names:?}");
         }
         assert!(packages(Arch::Amd64).contains(&"grub-pc-bin"));

@@ -29,8 +29,18 @@ const TOOLS: [(&str, &str, Option<&str>); 16] = [
 ];
 
 /// The packages that bring everything a build needs, on any architecture.
-pub const PACKAGES: [&str; 10] =
-    ["cpio", "kmod", "fakeroot", "faketime", "grub-common", "mtools", "e2fsprogs", "dosfstools", "fdisk", "zstd"];
+pub const PACKAGES: [&str; 10] = [
+    "cpio",
+    "kmod",
+    "fakeroot",
+    "faketime",
+    "grub-common",
+    "mtools",
+    "e2fsprogs",
+    "dosfstools",
+    "fdisk",
+    "zstd",
+];
 
 /// `PATH` with the folders that an ordinary user's lacks.
 pub(crate) fn path() -> String {
@@ -68,7 +78,8 @@ pub(crate) async fn versions(by: &Deadline) -> Result<String, BuildError> {
         let tool = Tool::new(program).arg(asks).env("PATH", path()).env("LC_ALL", "C").package(package);
         let output = tool.run(by).await.map_err(BuildError::step("tool versions"))?;
         // mke2fs says its version on standard error.
-        let out = String::from_utf8_lossy(if output.out.is_empty() { &output.err } else { &output.out }).into_owned();
+        let out = String::from_utf8_lossy(if output.out.is_empty() { &output.err } else { &output.out })
+            .into_owned();
         text += &format!("{program}: {}\n", out.lines().next().unwrap_or_default());
     }
     Ok(text)

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use shakedown_core::{Deadline, Pace, RealClock};
 use shakedown_os::{Arch, BuildRequest, Variant, build, build_update};
+use tokio_util::sync::CancellationToken;
 
 async fn twice(arch: Arch) {
     let clock = RealClock::start();
-    let by = Deadline::new("two builds", Duration::from_mins(40), Pace::Rig, clock, Default::default());
+    let by =
+        Deadline::new("two builds", Duration::from_secs(40 * 60), Pace::Rig, clock, CancellationToken::new());
     let mut images = Vec::new();
     let mut updates = Vec::new();
     for _ in 0..2 {
