@@ -1,5 +1,6 @@
 //! The programs of the distribution that a build runs.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use shakedown_core::Deadline;
@@ -80,7 +81,7 @@ pub(crate) async fn versions(by: &Deadline) -> Result<String, BuildError> {
         // mke2fs says its version on standard error.
         let out = String::from_utf8_lossy(if output.out.is_empty() { &output.err } else { &output.out })
             .into_owned();
-        text += &format!("{program}: {}\n", out.lines().next().unwrap_or_default());
+        let _ = writeln!(text, "{program}: {}", out.lines().next().unwrap_or_default());
     }
     Ok(text)
 }
