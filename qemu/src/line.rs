@@ -117,6 +117,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_flood_of_100_mb_is_all_taken_and_memory_stays_bounded() {
+        const BLOCKS: usize = 1600;
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let log = Arc::new(ConsoleLog::new(RealClock::start()));
+        let line = ConsoleLine::open(ours, "test", log.clone()).unwrap();
+        let writer = std::thread::spawn(move || {
+            let block = vec![b'x'; 64 << 10];
+            (0..BLOCKS).try_for_each(|_| theirs.write_all(&block))
+        });
+        line.drained(&by(Duration::from_secs(60))).await.unwrap();
+        writer.join().unwrap().unwrap();
+        let end = log.here();
+        assert_eq!(end.0, (BLOCKS * (64 << 10)) as u64);
+        let kept = log.bytes(shakedown_core::Cursor::default(), end).len();
+        assert!(kept <= ConsoleLog::KEEP, "{kept} bytes kept");
+    }
+
+    #[tokio::test]
     async fn a_guest_that_does_not_read_is_not_waited_for_beyond_the_deadline() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let log = Arc::new(ConsoleLog::new(RealClock::start()));

@@ -17,7 +17,7 @@ use crate::args::{Plan, files};
 use crate::line::ConsoleLine;
 use crate::machines::Machine;
 use crate::network::Forwards;
-use crate::qmp::{EventCursor, Qmp};
+use crate::qmp::{EventCursor, Qmp, QmpEvent};
 
 /// How a QEMU ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,11 +151,11 @@ impl Session {
             });
         }
         let events = self.qmp.events(EventCursor::default());
-        let shutdown = events.iter().rfind(|event| event.name == "SHUTDOWN").and_then(|event| event.known());
+        let shutdown = events.iter().rfind(|event| event.name == "SHUTDOWN").and_then(QmpEvent::known);
         match shutdown {
             Some(qapi::qmp::Event::SHUTDOWN { data, .. }) if data.guest => End::GuestOff,
             Some(qapi::qmp::Event::SHUTDOWN { data, .. }) => {
-                End::Died(format!("QEMU was asked to end from outside ({:?})", data.reason))
+                End::Died(format!("QEMU was asked to end from outside ({})", qapi::Enum::name(&data.reason)))
             }
             _ => End::Died("QEMU exited without a reason, with exit code 0".into()),
         }

@@ -195,7 +195,7 @@ async fn finished(unit: &Unit, qmp: &Qmp, by: &Deadline) -> Rig<()> {
                 return Err(fault(unit).expected("the whole state", why));
             }
             other => {
-                by.pause(POLL, || format!("{other:?}")).await.map_err(|stop| fault(unit).stopped(stop))?
+                by.pause(POLL, || format!("{other:?}")).await.map_err(|stop| fault(unit).stopped(stop))?;
             }
         }
     }

@@ -118,7 +118,7 @@ impl Unit {
         self.log.reopen();
         let plan = Plan { start, ..self.plan.clone() };
         let session = Arc::new(Session::start(&plan, &self.folder, &self.log, by).await?);
-        let watcher = tokio::spawn(Watch::of(self, &session).to_the_end()).abort_handle();
+        let watcher = tokio::spawn(Watch::of(self, &session).follow()).abort_handle();
         *self.life() = Some(Life { session: session.clone(), watcher });
         Ok(session)
     }
@@ -185,7 +185,7 @@ impl Watch {
         }
     }
 
-    async fn to_the_end(self) {
+    async fn follow(self) {
         let clock = self.forever.clock().clone();
         let mut follower = Follower::default();
         let status = loop {

@@ -5,15 +5,19 @@
 
 mod bench;
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, Counted, by, kit, scratch};
 use libtest_mimic::{Arguments, Failed, Trial};
-use shakedown_core::{Cursor, Level, NetPath, ProcessState, SeenBy, Side, WaitEnd};
+use shakedown_conf::Bytes;
+use shakedown_core::{Arch, Board, Cursor, Event, Level, NetPath, ProcessState, SeenBy, Side, WaitEnd};
 use shakedown_host::{Tool, warden};
+use shakedown_qemu::doc::{DiskBus, DiskDoc, FirmwareName, MachineName, WatchdogName};
 use shakedown_qemu::micro::Kind;
-use shakedown_qemu::{Snapshot, open_restored};
+use shakedown_qemu::qmp::{Qmp, QmpError};
+use shakedown_qemu::{MachineDoc, Snapshot, open_restored, open_with_handle};
 
 /// The program again, as the harness that is killed.
 const VICTIM: &str = "SHAKEDOWN_MICRO_VICTIM";
@@ -39,6 +43,8 @@ fn main() {
         trial("the_disk_is_the_hosts_only_without_power", || run(storage())),
         trial("a_screen_gives_a_picture", || run(screen())),
         trial("a_snapshot_goes_on_where_it_was_on_disks_of_its_own", || run(snapshot())),
+        trial("every_firmware_starts", || run(firmwares())),
+        trial("dropped_qmp_calls_cost_nothing", || run(dropped_calls())),
         trial("the_guest_reaches_the_hosts_time", || run(time())),
         trial("a_qemu_that_cannot_start_says_why", || run(cannot_start())),
         trial("a_killed_harness_leaves_no_qemu", || run(harness_killed())),
@@ -83,6 +89,8 @@ async fn prompt_and_cut() {
     assert_eq!(proof.seen, SeenBy::ReadBack(Level::Off));
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the process is gone");
     assert_eq!(bench.slot.vitals.look().process, ProcessState::Off);
+    let switched = |event: &Event| matches!(event, Event::Switched { .. });
+    assert_eq!(bench.events.0.lock().unwrap().iter().filter(|event| switched(event)).count(), 2);
     // A board without power is silent; its console is not closed.
     let silence = bench.see(&mut bench.slot.log().unwrap().here(), "x", 1).await.unwrap_err();
     assert!(matches!(silence, WaitEnd::Stopped(_)), "{silence:?}");
@@ -329,14 +337,75 @@ async fn snapshot() {
 async fn time() {
     let bench = Bench::with("time", Kind::Login).await;
     let server = bench.slot.services.clone().unwrap().ntp(&by("ntp", 10)).await.unwrap();
+    let second = bench.slot.services.clone().unwrap().ntp(&by("ntp", 10)).await.unwrap();
+    assert_eq!(server, second, "one server a slot");
+    // A busybox has no NTP client for a port of ours: the server is asked on the host, and the
+    // guest's way to the host's loopback is shown by a datagram of its TFTP client.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut question = [0; 48];
+    question[0] = 0x23;
+    socket.send_to(&question, (Ipv4Addr::LOCALHOST, server.port())).unwrap();
+    let mut answer = [0; 512];
+    assert_eq!(socket.recv(&mut answer).unwrap(), 48);
     bench.power(true).await.unwrap();
-    let mut cursor = Cursor::default();
-    bench.log_in(&mut cursor).await;
-    let (ip, port) = (server.ip(), server.port());
-    bench
-        .type_in(&format!("{{ printf '\\043'; head -c 47 /dev/zero; }} | nc -u -w 3 {ip} {port} | wc -c\n"))
-        .await;
-    bench.see(&mut cursor, "\\n48\\s", 20).await.unwrap();
+    bench.log_in(&mut Cursor::default()).await;
+    let port = socket.local_addr().unwrap().port();
+    bench.type_in(&format!("tftp -g -r from-the-guest {} {port}\n", server.ip())).await;
+    let length = socket.recv(&mut answer).unwrap();
+    assert!(String::from_utf8_lossy(&answer[..length]).contains("from-the-guest"));
+}
+
+/// Every firmware starts on the machine it is for. (SeaBIOS says nothing on a serial line.)
+async fn firmwares() {
+    for (name, machine, firmware, says) in [
+        ("u-boot", MachineName::Virt, FirmwareName::UBoot, "U-Boot 20[0-9]{2}"),
+        ("edk2", MachineName::Virt, FirmwareName::Edk2, "UEFI|BdsDxe"),
+        ("ovmf", MachineName::Q35, FirmwareName::Ovmf, "BdsDxe"),
+    ] {
+        let mut doc = MachineDoc::new(machine);
+        doc.firmware = Some(firmware);
+        doc.memory = Bytes(512 << 20);
+        doc.disk.size = Bytes(64 << 20);
+        doc.watchdog = Some(WatchdogName::I6300esb);
+        doc.screen = true;
+        doc.extra_disks.insert("stick".into(), DiskDoc { bus: DiskBus::UsbStorage, size: Bytes(1 << 20) });
+        let mut request = Bench::request(name);
+        let arch = if machine == MachineName::Virt { Arch::Aarch64 } else { Arch::Amd64 };
+        request.board = Arc::new(Board { arch, ..shakedown_qemu::micro::board() });
+        let (slot, handle) = open_with_handle(&doc, request, &by("open", 60)).await.unwrap();
+        let bench = Bench { slot, handle, events: Arc::default() };
+        bench.power(true).await.unwrap();
+        bench.see(&mut Cursor::default(), says, 90).await.unwrap();
+        assert_eq!(bench.slot.media.len(), 2);
+    }
+}
+
+/// Calls that are dropped at any moment leave the connection to a real QEMU as it was.
+async fn dropped_calls() {
+    let folder = std::env::temp_dir().join(format!("shakedown-qmp-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let words = ["-machine", "none", "-display", "none", "-S", "-qmp", "unix:q,server=on,wait=off"];
+    let child = Tool::new("qemu-system-x86_64").args(words).dir(&folder).start().unwrap();
+    let limit = by("QMP", 30);
+    let qmp = loop {
+        match Qmp::connect(&folder.join("q"), &limit).await {
+            Ok(qmp) => break qmp,
+            Err(error) => limit.pause(Duration::from_millis(20), || error.to_string()).await.unwrap(),
+        }
+    };
+    for span in 0..200 {
+        let short = limit.child("a call that is dropped", Duration::from_micros(span * 5));
+        let _ = short.run(String::new, qmp.execute(qapi::qmp::query_commands {}, &limit)).await;
+    }
+    let version = qmp.execute(qapi::qmp::query_version {}, &limit).await.unwrap().qemu;
+    assert_eq!((version.major as u32, version.minor as u32, version.micro as u32), qmp.version());
+    let refused = qmp.execute(qapi::qmp::device_del { id: "nobody".into() }, &limit).await.unwrap_err();
+    assert!(matches!(&refused, QmpError::Refused { class, .. } if class == "DeviceNotFound"), "{refused}");
+    child.kill_group(&limit).await.unwrap();
+    // A killed peer ends the line in one way or the other; what counts is that it is seen.
+    qmp.ended(&limit).await.unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 async fn cannot_start() {

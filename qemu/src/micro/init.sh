@@ -26,8 +26,6 @@ if ip link set eth0 up; then
 	(while :; do nc -l -p 1000 -e sleep 1000; done) &
 	(while :; do nc -l -p 1001 -e echo hello; done) &
 fi
-# Without a size, the shell asks the terminal for one.
-stty cols 80 rows 24
 echo "micro: ready $(cut -d' ' -f1 /proc/uptime)"
 while :; do
 	printf 'micro login: '

@@ -14,12 +14,12 @@ use shakedown_qemu::{Handle, MachineDoc, SlotRequest, open_with_handle};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a busy host, short enough for a test that hangs.
-pub fn by(name: &'static str, seconds: u64) -> Deadline {
+pub(crate) fn by(name: &'static str, seconds: u64) -> Deadline {
     let span = Duration::from_secs(seconds);
     Deadline::new(name, span, Pace::Rig, RealClock::start(), CancellationToken::new())
 }
 
-pub fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     // Longer than the address of a socket: slots live in folders like this one.
     let long = "a-folder-whose-name-is-so-long-that-no-unix-socket-in-it-could-be-named-by-its-path";
     let folder =
@@ -29,7 +29,7 @@ pub fn scratch(name: &str) -> PathBuf {
 }
 
 #[derive(Default)]
-pub struct Events(pub Mutex<Vec<Event>>);
+pub(crate) struct Events(pub(crate) Mutex<Vec<Event>>);
 
 impl Sink for Events {
     fn emit(&self, event: Event) {
@@ -37,19 +37,19 @@ impl Sink for Events {
     }
 }
 
-pub struct Bench {
-    pub slot: Slot,
-    pub handle: Handle,
-    pub events: Arc<Events>,
+pub(crate) struct Bench {
+    pub(crate) slot: Slot,
+    pub(crate) handle: Handle,
+    pub(crate) events: Arc<Events>,
 }
 
-pub async fn kit() -> Kit {
+pub(crate) async fn kit() -> Kit {
     let cache = shakedown_host::dirs::cache().unwrap();
     Kit::at(&cache, &by("the micro guests' kernel and busybox", 300)).await.unwrap()
 }
 
 impl Bench {
-    pub fn request(name: &str) -> SlotRequest {
+    pub(crate) fn request(name: &str) -> SlotRequest {
         SlotRequest {
             id: format!("test/{name}"),
             board: Arc::new(micro::board()),
@@ -60,33 +60,33 @@ impl Bench {
         }
     }
 
-    pub async fn of(name: &str, doc: &MachineDoc) -> Self {
+    pub(crate) async fn of(name: &str, doc: &MachineDoc) -> Self {
         let events = Arc::new(Events::default());
         let request = SlotRequest { sink: events.clone(), ..Self::request(name) };
         let (slot, handle) = open_with_handle(doc, request, &by("open the slot", 60)).await.unwrap();
         Self { slot, handle, events }
     }
 
-    pub async fn with(name: &str, kind: Kind) -> Self {
+    pub(crate) async fn with(name: &str, kind: Kind) -> Self {
         Self::of(name, &kit().await.machine(kind)).await
     }
 
-    pub async fn power(&self, on: bool) -> shakedown_core::Rig<shakedown_core::Proof> {
+    pub(crate) async fn power(&self, on: bool) -> shakedown_core::Rig<shakedown_core::Proof> {
         self.slot.power.as_ref().unwrap().set(on, &by("power", 60)).await
     }
 
-    pub async fn see(&self, cursor: &mut Cursor, pattern: &str, seconds: u64) -> Result<Hit, WaitEnd> {
+    pub(crate) async fn see(&self, cursor: &mut Cursor, pattern: &str, seconds: u64) -> Result<Hit, WaitEnd> {
         let mut finder = Finder::of(pattern).unwrap();
         self.slot.log().unwrap().expect(cursor, &mut finder, &by("a pattern", seconds)).await
     }
 
-    pub async fn type_in(&self, text: &str) {
+    pub(crate) async fn type_in(&self, text: &str) {
         let tx = self.slot.console().unwrap().tx.clone().unwrap();
         tx.send(text.as_bytes(), &by("typing", 20)).await.unwrap();
     }
 
     /// Logs in; the cursor stands after the shell's prompt.
-    pub async fn log_in(&self, cursor: &mut Cursor) {
+    pub(crate) async fn log_in(&self, cursor: &mut Cursor) {
         self.see(cursor, "micro login: ", 60).await.unwrap();
         self.type_in("root\n").await;
         self.see(cursor, "micro# ", 20).await.unwrap();
@@ -95,7 +95,7 @@ impl Bench {
 
 /// Counts what a recorder would write.
 #[derive(Default, Clone)]
-pub struct Counted(pub Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Counted(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Tap for Counted {
     fn chunk(&mut self, chunk: &Chunk) {
