@@ -106,7 +106,7 @@ impl Placed {
 
 /// Sets dotted keys of a JSON document on a FAT partition, each to a JSON text.
 ///
-/// The other keys keep their text and their order. A document that is missing is made.
+/// The other keys keep their text and their order. A document that is missing is made; its directory is not.
 pub fn edit_config(
     medium: &mut dyn Medium,
     which: &Select,
@@ -137,7 +137,7 @@ pub fn edit_config(
     Ok(placed)
 }
 
-/// Puts a file on a FAT partition, with the directories above it.
+/// Puts a file on a FAT partition. Its directory must be there: none is made.
 pub fn put_boot_file(
     medium: &mut dyn Medium,
     which: &Select,
@@ -192,7 +192,7 @@ fn put(
         let room = |size: u64| size.div_ceil(cluster) * cluster;
         let freed = old.as_ref().map_or(0, |(_, size)| room(*size));
         let free = u64::from(stats.free_clusters()) * cluster + freed;
-        // Checked first: a write that fails half way would leave the document cut. Two clusters for directories.
+        // Checked first: a write that fails half way would leave the document cut. Two clusters for a longer directory.
         let needed = room(bytes.len() as u64) + 2 * cluster;
         if needed > free {
             return Err(EditError::NoRoom { path: path.to_owned(), needed, free });

@@ -73,13 +73,10 @@ pub(crate) fn read_from(volume: &Volume<'_>, path: &str, max: u64) -> io::Result
     Ok((bytes, size))
 }
 
-/// Writes a file anew, with the directories above it.
+/// Writes a file anew. Its directory must be there: those that fatfs 0.3 makes have long
+/// names for `.` and `..`, which fsck.vfat mends.
 pub(crate) fn write_to(volume: &Volume<'_>, path: &str, bytes: &[u8]) -> io::Result<()> {
-    let path = relative(path);
-    for (at, _) in path.match_indices('/') {
-        volume.root_dir().create_dir(&path[..at])?;
-    }
-    let mut file = volume.root_dir().create_file(path)?;
+    let mut file = volume.root_dir().create_file(relative(path))?;
     file.truncate()?;
     file.write_all(bytes)?;
     file.flush()

@@ -106,7 +106,7 @@ impl ImageSource {
             known,
             layout: None,
         };
-        source.check_head()?;
+        source.check_head(own_len)?;
         Ok(source)
     }
 
@@ -168,7 +168,7 @@ impl ImageSource {
         }
     }
 
-    fn check_head(&mut self) -> Result<(), ImageError> {
+    fn check_head(&mut self, own_len: Option<u64>) -> Result<(), ImageError> {
         let mut head = Vec::new();
         let mut ahead = VecDeque::new();
         while (head.len() as u64) < HEAD {
@@ -184,7 +184,7 @@ impl ImageSource {
             return Err(self.refuse(ImageProblem::Empty { what: "payload" }));
         }
         let layout = head::check(&head).map_err(|problem| self.refuse(problem))?;
-        if let Some(len) = self.len_hint {
+        if let Some(len) = own_len {
             head::check_len(&layout, len).map_err(|problem| self.refuse(problem))?;
         }
         self.layout = Some(layout);

@@ -133,7 +133,9 @@ fn broken(error: &ZipError, len: u64) -> ImageProblem {
         ZipError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             ImageProblem::Truncated { container, expected: "the whole member".to_owned(), got: len }
         }
-        ZipError::InvalidArchive(why) if why.contains("EOCD") || why.contains("end of central directory") => {
+        ZipError::InvalidArchive(why)
+            if ["EOCD", "end of central directory", "Unexpected end"].iter().any(|end| why.contains(end)) =>
+        {
             ImageProblem::Truncated {
                 container,
                 expected: "the central directory at the end".to_owned(),
