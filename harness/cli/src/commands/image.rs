@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use shakedown_core::ExitCode;
 use shakedown_media::ImageInfo;
 
+use shakedown_os::Arch;
+use tokio_util::sync::CancellationToken;
+
 use crate::CliResult;
 use crate::compose::image::refused;
+use crate::compose::reference;
 
 /// `shakedown image`.
 #[derive(clap::Args, Debug)]
@@ -18,6 +22,18 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// Build the reference OS, or find it in the cache.
+    Build {
+        /// The architecture.
+        #[arg(long, value_enum, default_value = "amd64")]
+        arch: ArchArg,
+        /// Build even when the cache has it.
+        #[arg(long)]
+        rebuild: bool,
+        /// Also the update files that the suites use.
+        #[arg(long)]
+        updates: bool,
+    },
     /// What is in an image: partitions, file systems, os-release, config.json, hashes. Nothing is mounted.
     Info {
         /// raw, .gz, .xz, .zst or .zip.
@@ -28,8 +44,41 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ArchArg {
+    /// 64-bit PC.
+    Amd64,
+    /// 64-bit Arm.
+    Arm64,
+    /// Both, one after the other.
+    All,
+}
+
+async fn build(arch: ArchArg, rebuild: bool, updates: bool) -> CliResult {
+    let arches: &[Arch] = match arch {
+        ArchArg::Amd64 => &[Arch::Amd64],
+        ArchArg::Arm64 => &[Arch::Arm64],
+        ArchArg::All => &[Arch::Amd64, Arch::Arm64],
+    };
+    let by = reference::deadline(&CancellationToken::new());
+    for arch in arches {
+        let built = reference::build(*arch, rebuild, &by).await?;
+        println!("{}", built.image.display());
+        if updates {
+            for (role, file) in reference::updates(*arch, &reference::all_roles(), &by).await? {
+                println!("{role}: {}", file.display());
+            }
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
 pub(super) fn run(args: Args) -> CliResult {
     match args.command {
+        Command::Build { arch, rebuild, updates } => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(build(arch, rebuild, updates))
+        }
         Command::Info { image, json } => {
             let scratch = shakedown_host::dirs::cache()?;
             let info = shakedown_media::inspect_image(&image, &scratch, &mut |_| ControlFlow::Continue(()));

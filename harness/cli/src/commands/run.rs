@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::report;
 use crate::compose::image::Chosen;
+use crate::compose::reference::WithCompanions;
 use crate::compose::rig::Rig;
 use crate::compose::{folder, image, reference, slot};
 use crate::follow::{MessageFormat, follower};
@@ -130,8 +131,7 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),
     })?;
-    let (image, companions) =
-        image_of(args, board.arch, &wait("reference OS", Duration::from_secs(1800))).await?;
+    let (image, companions) = image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?;
     let scratch = shakedown_host::dirs::cache()?;
     let chosen = image::choose(&catalogue, &image, args.os.as_deref(), companions, &scratch)?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
@@ -187,15 +187,16 @@ fn verdict(ledger: &Ledger, exit: ExitCode) -> String {
     shakedown_reports::verdict(ledger)
 }
 
-/// What was named, or the reference OS for the board's architecture.
-async fn image_of(
-    args: &Args,
-    arch: shakedown_core::Arch,
-    by: &Deadline,
-) -> Result<(PathBuf, BTreeMap<String, PathBuf>), CliError> {
+/// What was named, or the reference OS for the board with the companion files that the plan asks for.
+async fn image_of(args: &Args, board: &str, plan: &Plan, by: &Deadline) -> Result<WithCompanions, CliError> {
     let (image, mut companions) = match &args.image {
         Some(image) => (image.clone(), shakedown_runner::companions(image).into_iter().collect()),
-        None => reference::image(arch, by).await?,
+        None => {
+            let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
+            let roles =
+                needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect();
+            reference::image(board, &roles, by).await?
+        }
     };
     for companion in &args.companions {
         let Some((role, file)) = companion.split_once('=') else {

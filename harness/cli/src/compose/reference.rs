@@ -1,14 +1,86 @@
 //! The reference OS: the image that a run takes when none is named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use shakedown_core::{Arch, Deadline};
+use shakedown_core::{Clock, Deadline, Pace, RealClock};
+use shakedown_os::{Arch, BuildError, BuildRequest, Built, Step, Variant};
+use tokio_util::sync::CancellationToken;
 
 use crate::CliError;
 
-/// The image for this architecture, built when it is not in the cache, and its companion files.
-pub async fn image(arch: Arch, by: &Deadline) -> Result<(PathBuf, BTreeMap<String, PathBuf>), CliError> {
-    let _ = by;
-    Err(CliError::refused(format!("there is no image for {arch}")).hint("name one with --image FILE"))
+/// The slowest build that was seen, arm64 on two busy cores, took 4 minutes.
+const BUILD: Duration = Duration::from_secs(1800);
+/// The version of the update files: another one than the image's 1.0.0.
+const NEXT: &str = "2.0.0";
+
+/// The update files by the role that cases ask for.
+const UPDATES: [(&str, Variant); 3] = [
+    ("update", Variant::Standard),
+    ("update-broken-init", Variant::NoInit),
+    ("update-unhealthy", Variant::Unhealthy),
+];
+
+/// An image and the files that belong to it, by role.
+pub type WithCompanions = (PathBuf, BTreeMap<String, PathBuf>);
+
+/// A wait for a build, which an interrupt ends.
+pub fn deadline(cancel: &CancellationToken) -> Deadline {
+    let clock: Arc<dyn Clock> = RealClock::start();
+    Deadline::new("build of the reference OS", BUILD, Pace::Rig, clock, cancel.clone())
+}
+
+/// The image for this board, built when it is not in the cache, and the companion files of these roles.
+pub async fn image(board: &str, roles: &BTreeSet<String>, by: &Deadline) -> Result<WithCompanions, CliError> {
+    let Some(arch) = Arch::of_board(board) else {
+        return Err(CliError::refused(format!("there is no reference OS for the board {board}"))
+            .hint("name an image with --image FILE"));
+    };
+    let built = build(arch, false, by).await?;
+    Ok((built.image, updates(arch, roles, by).await?))
+}
+
+/// Builds the image, telling the steps on standard error.
+pub async fn build(arch: Arch, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
+    let request = BuildRequest { rebuild, ..request(arch)? };
+    let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
+    let from = if built.cached { "in the cache" } else { "built" };
+    eprintln!("   reference OS {arch} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
+    Ok(built)
+}
+
+/// Builds the update files of these roles.
+pub async fn updates(
+    arch: Arch,
+    roles: &BTreeSet<String>,
+    by: &Deadline,
+) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let mut files = BTreeMap::new();
+    for (role, variant) in UPDATES.into_iter().filter(|(role, _)| roles.contains(*role)) {
+        let request = BuildRequest { version: NEXT.to_owned(), variant, ..request(arch)? };
+        let update = shakedown_os::build_update(&request, by, &tell).await.map_err(refused)?;
+        files.insert(role.to_owned(), update.file);
+    }
+    Ok(files)
+}
+
+/// All roles that there are.
+pub fn all_roles() -> BTreeSet<String> {
+    UPDATES.iter().map(|(role, _)| (*role).to_owned()).collect()
+}
+
+fn request(arch: Arch) -> Result<BuildRequest, CliError> {
+    Ok(BuildRequest::new(arch, shakedown_host::dirs::cache()?.join("os")))
+}
+
+fn tell(step: Step) {
+    if let Some(took) = step.took {
+        eprintln!("   {:<28} {:>6.1} s", step.name, took.as_secs_f64());
+    }
+}
+
+fn refused(error: BuildError) -> CliError {
+    CliError::infra(error)
 }
