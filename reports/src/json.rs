@@ -13,6 +13,7 @@ use shakedown_core::{
     Blame, BootFailure, CaseId, Effect, Evidence, ExitCode, Fault, Mono, Outcome, Proof, Sha, StageTime,
 };
 
+use crate::text;
 use crate::verdict::Verdict;
 use crate::view::{View, Word};
 
@@ -257,9 +258,19 @@ impl Results {
 /// The document as text, indented, with a line break at the end.
 pub fn json(ledger: &Ledger) -> String {
     // The types hold no map with keys that are not strings, so this cannot fail.
-    let mut text = serde_json::to_string_pretty(&Results::of(ledger)).unwrap_or_default();
-    text.push('\n');
-    text
+    let text = serde_json::to_string_pretty(&Results::of(ledger)).unwrap_or_default();
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        // What serde_json lets through and a terminal or an editor would act on. Outside of
+        // strings there is none of it, and all of it fits into four digits.
+        if (c.is_control() && c != '\n') || text::is_hidden(c) {
+            out += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    out
 }
 
 fn step(step: &shakedown_core::ledger::Step) -> StepResult {

@@ -7,6 +7,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Marks that reorder, hide or join text.
+pub fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Keeps what a terminal would print on one line; a lone carriage return starts a new one,
 /// so that an overwritten progress line is still readable.
 #[derive(Default)]
@@ -21,11 +26,11 @@ impl vte::Perform for Printable {
             self.out.push('\n');
         }
         match c {
-            // Marks that reorder, hide or join text, and what XML cannot hold.
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            c if is_hidden(c) => {
                 // Writing to a String cannot fail.
                 let _ = write!(self.out, "<U+{:04X}>", u32::from(c));
             }
+            // XML cannot hold these.
             '\u{fffe}' | '\u{ffff}' => self.out.push('\u{fffd}'),
             c if c.is_control() => {}
             c => self.out.push(c),

@@ -27,13 +27,16 @@ fn renderings(text: &[u8]) -> Vec<(String, String)> {
 
 #[test]
 fn every_prefix_of_every_journal_renders_and_says_where_it_stopped() {
+    // Runs begin alike: the same sequence of events is rendered once.
+    let mut rendered = BTreeSet::new();
     for sample in committed() {
         // Within a line only the torn line's number changes, so one cut a line stands for all of them;
         // `any_cut_at_all` takes the others.
         let ends = sample.text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         let ends: Vec<usize> = [0].into_iter().chain(ends).collect();
         for (line, end) in ends.iter().enumerate() {
-            for cut in [*end, (*end + 40).min(sample.text.len())] {
+            let torn = (*end + 40).min(sample.text.len());
+            for cut in [*end, torn] {
                 let journal = journal::read(&sample.text[..cut]);
                 let view_of = Ledger::of(&journal);
                 let view = View::of(&view_of);
@@ -51,7 +54,15 @@ fn every_prefix_of_every_journal_renders_and_says_where_it_stopped() {
                         assert!(said.contains(&open.case.0), "{} cut at line {line}: {said}", sample.name);
                     }
                 }
-                let escaped = said.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                let kinds: Vec<&str> = journal.entries.iter().map(|entry| entry.event.kind()).collect();
+                if cut == torn || !rendered.insert((kinds, sample.name == "v1-hostile")) {
+                    continue;
+                }
+                let escaped = said
+                    .replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('>', "&gt;")
+                    .replace('"', "&quot;");
                 for (name, text) in renderings(&sample.text[..cut]) {
                     let ruling = view.verdict.ruling.word();
                     assert!(
@@ -72,7 +83,7 @@ fn every_prefix_of_every_journal_renders_and_says_where_it_stopped() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_cut_at_all(which in 0usize..64, share in 0.0f64..1.0) {
@@ -154,8 +165,8 @@ fn what_a_hostile_dut_says_is_inert_in_every_format() {
             (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202e}' | '\u{2028}' | '\u{ffff}')
         };
         match name.as_str() {
-            // JSON has the strings as they were, and escapes what is not printable; marks of direction stay.
-            "results.json" => assert!(!text.chars().any(|c| c.is_control() && c != '\n')),
+            // JSON has the strings as they were, with escapes for what is not printable.
+            "results.json" => assert_eq!(text.chars().find(|c| forbidden(*c) && *c != '\u{ffff}'), None),
             // The reporter's own codes are there; the DUT's are not.
             "terminal" => {
                 let own = [
@@ -186,14 +197,33 @@ fn what_a_hostile_dut_says_is_inert_in_every_format() {
                 assert!(!text.lines().any(|line| line.starts_with("ok 99")));
             }
             "summary.md" => {
-                let outside: String = text.split("```").step_by(2).collect();
+                let outside = outside_of_fences(&text);
+                assert!(outside.contains("What went wrong"));
                 assert!(!outside.contains("<script") && !outside.contains("<img"));
-                assert!(!text.lines().any(|line| line.starts_with("::error")) || text.contains("````"));
+                assert!(!outside.lines().any(|line| line.starts_with("::error")));
             }
             "junit.xml" => assert!(!text.contains("<script>alert")),
             _ => {}
         }
     }
+}
+
+/// A Markdown document without its code blocks, each closed by a fence at least as long as its first.
+fn outside_of_fences(text: &str) -> String {
+    let (mut outside, mut open) = (String::new(), 0);
+    for line in text.lines() {
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        if open == 0 && ticks >= 3 {
+            open = ticks;
+        } else if open > 0 && ticks >= open && ticks == line.len() {
+            open = 0;
+        } else if open == 0 {
+            outside.push_str(line);
+            outside.push('\n');
+        }
+    }
+    assert_eq!(open, 0, "a code block is not closed");
+    outside
 }
 
 #[test]
