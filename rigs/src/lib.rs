@@ -1,1 +1,51 @@
 //! Drivers for real rig hardware, one file each.
+//!
+//! ```text
+//! Wiring { power, outputs, consoles, media, network, limits }  // the blocks of a slot in a rig file
+//! wiring.check() -> Result<(), WiringProblem { field, what }>  // before anything is opened
+//! open(&wiring, SlotRequest, &Deadline) -> Rig<core::Slot>
+//! drivers() -> Vec<DriverInfo>                                 // for `shakedown drivers`
+//! trait Operator                                               // the person at the bench, given by the cli
+//! ```
+//!
+//! # A new driver
+//!
+//! One file with a `Conf` (its doc comment is the help text and the schema's text) that
+//! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`NetworkConf`]),
+//! and one line in the family's list in `src/families.rs`. The list makes the enum that is
+//! parsed, the table of [`drivers`], and the rows of the contract test. Configuration types always
+//! compile; what needs a library is opened behind a feature.
+//!
+//! A driver of an output implements [`shakedown_core::Line`] and nothing more: delays, limits,
+//! read-back and comparing are [`shakedown_core::Guarded`]'s.
+
+mod console;
+mod families;
+mod info;
+mod line;
+mod media;
+mod network;
+mod operator;
+mod registry;
+mod slot;
+mod vitals;
+mod wiring;
+
+pub use console::{ConsoleConf, ConsoleCx};
+pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, drivers};
+pub use info::DriverInfo;
+pub use line::{LineConf, LineCx};
+pub use media::{MediaConf, MediaCx};
+pub use network::NetworkConf;
+pub use operator::{Answer, Nobody, Operator};
+pub use slot::{SlotRequest, open};
+pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
+
+/// The drivers' settings, as they are written.
+pub mod conf {
+    pub use crate::console::command::Conf as ConsoleCommand;
+    pub use crate::line::command::{Conf as LineCommand, Status};
+    pub use crate::line::manual::Conf as Manual;
+    pub use crate::media::file::Conf as File;
+    pub use crate::network::address::Conf as Address;
+}

@@ -1,5 +1,7 @@
 //! The name that was probably meant.
 
+use std::cmp::Reverse;
+
 /// The candidate closest to `got` by edit distance (a swap of neighbours counts
 /// one), where it is close enough to be a slip and not another word.
 pub fn nearest<'a, S: AsRef<str> + ?Sized + 'a>(
@@ -13,11 +15,13 @@ pub fn nearest<'a, S: AsRef<str> + ?Sized + 'a>(
         .map(|name| {
             let name = name.as_ref();
             let chars: Vec<char> = name.chars().take(64).flat_map(char::to_lowercase).collect();
-            (distance(&got, &chars), name)
+            let common = got.iter().zip(&chars).take_while(|(a, b)| a == b).count();
+            (distance(&got, &chars), Reverse(common), name)
         })
-        .filter(|(distance, name)| *distance <= limit && *distance < name.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .filter(|(distance, _, name)| *distance <= limit && *distance < name.chars().count())
+        // Among equals, the one that begins as it was typed.
+        .min_by_key(|(distance, common, _)| (*distance, *common))
+        .map(|(_, _, name)| name)
 }
 
 /// Optimal string alignment distance.
@@ -46,10 +50,11 @@ mod tests {
 
     #[test]
     fn slips_find_their_word_and_other_words_do_not() {
-        let fields = ["chip", "line", "active-low", "board"];
+        let fields = ["on", "off", "chip", "line", "active-low", "board"];
         for (got, want) in [
             ("lnie", Some("line")),
             ("lines", Some("line")),
+            ("of", Some("off")),
             ("active_low", Some("active-low")),
             ("Board", Some("board")),
             ("brd", None),

@@ -1,0 +1,46 @@
+//! The lists of drivers. A new driver is its file and one line here.
+
+use std::sync::Arc;
+
+use shakedown_core::{Console, Line, Network, Storage};
+
+use crate::console::{self, ConsoleConf, ConsoleCx};
+use crate::info::DriverInfo;
+use crate::line::{self, LineConf, LineCx};
+use crate::media::{self, MediaConf, MediaCx};
+use crate::network::{self, NetworkConf};
+use crate::registry::family;
+
+family! {
+    /// Switches the supply, or another output of a slot.
+    LineDriver: LineConf(LineCx<'_>) => Arc<dyn Line>, "power and outputs" {
+        "manual" Manual(line::manual),
+        "command" Command(line::command),
+    }
+}
+
+family! {
+    /// A line on which the DUT speaks.
+    ConsoleDriver: ConsoleConf(ConsoleCx<'_>) => Console, "consoles" {
+        "command" Command(console::command),
+    }
+}
+
+family! {
+    /// A medium that an image is written to.
+    MediaDriver: MediaConf(MediaCx<'_>) => Arc<dyn Storage>, "media" {
+        "file" File(media::file),
+    }
+}
+
+family! {
+    /// The way to the DUT's network.
+    NetworkDriver: NetworkConf(()) => Arc<dyn Network>, "network" {
+        "address" Address(network::address),
+    }
+}
+
+/// All drivers, by family.
+pub fn drivers() -> Vec<DriverInfo> {
+    [LineDriver::list(), ConsoleDriver::list(), MediaDriver::list(), NetworkDriver::list()].concat()
+}

@@ -1,0 +1,26 @@
+//! Drivers of media.
+
+pub(crate) mod file;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use shakedown_core::{Deadline, Fut, Rig, Storage};
+
+use crate::wiring::WiringProblem;
+
+/// What a driver of media gets when it is opened.
+pub struct MediaCx<'a> {
+    /// The slot's own folder, for files that are named without one.
+    pub folder: &'a Path,
+}
+
+/// Settings of a driver of media.
+pub trait MediaConf {
+    /// Finds what is wrong with the settings without touching the hardware.
+    fn check(&self) -> Result<(), WiringProblem> {
+        Ok(())
+    }
+    /// Finds the mux and the medium; switches nothing.
+    fn open<'a>(&'a self, cx: MediaCx<'a>, by: &'a Deadline) -> Fut<'a, Rig<Arc<dyn Storage>>>;
+}

@@ -1,0 +1,96 @@
+//! A DUT whose name or address is known.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, lookup_host};
+
+use super::NetworkConf;
+use crate::wiring::WiringProblem;
+
+/// A DUT that always has this name or address: a fixed DHCP lease, a name that DNS or mDNS
+/// resolves. It is looked up anew each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "Address")]
+pub struct Conf {
+    /// A host name or an IP address, without a port.
+    pub host: String,
+}
+
+/// A server that accepts and says nothing for so long is mute: OpenSSH greets within milliseconds, and
+/// within 2 s on a board that is just starting.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
+/// An answer to a connection attempt on a local network; two retransmissions fit.
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl NetworkConf for Conf {
+    fn check(&self) -> Result<(), WiringProblem> {
+        let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '@');
+        if self.host.is_empty() || self.host.contains(odd) {
+            let what = format!("`{}` is no host name and no address", self.host);
+            return Err(WiringProblem::new("host", what));
+        }
+        Ok(())
+    }
+
+    fn open<'a>(&'a self, _cx: (), _by: &'a Deadline) -> Fut<'a, Rig<Arc<dyn Network>>> {
+        let found = Arc::new(Address { host: self.host.clone() });
+        Box::pin(async move { Ok(found as Arc<dyn Network>) })
+    }
+}
+
+struct Address {
+    host: String,
+}
+
+impl Network for Address {
+    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Rig<SocketAddr>> {
+        Box::pin(async move {
+            let fault = || Fault::new(InfraKind::Network, "address", "look up", &self.host);
+            let found = by
+                .run(|| "no answer from the resolver".into(), lookup_host((self.host.as_str(), port)))
+                .await
+                .map_err(|stop| fault().stopped(stop))?
+                .map_err(|error| fault().because(&error).hint("is the DUT on, and its name right?"))?;
+            let mut found: Vec<_> = found.collect();
+            // Link-local IPv6 addresses need an interface that a name does not give.
+            found.sort_by_key(SocketAddr::is_ipv6);
+            found.first().copied().ok_or_else(|| fault().expected("an address", "none"))
+        })
+    }
+
+    fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath> {
+        Box::pin(async move {
+            // A name that mDNS does not know belongs to a DUT that does not answer.
+            let Ok(addr) = self.tcp(port, by).await else { return NetPath::Silent };
+            let connect = by.child("an answer to a connection", CONNECT).at_rig_pace();
+            let mut stream = match connect.run(String::new, TcpStream::connect(addr)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return refused(&error),
+                Err(_) => return NetPath::Silent,
+            };
+            let greet = by.child("a first byte", FIRST_BYTE).at_rig_pace();
+            match greet.run(String::new, stream.read(&mut [0; 1])).await {
+                Ok(Ok(1..)) => NetPath::Speaks,
+                _ => NetPath::Mute,
+            }
+        })
+    }
+}
+
+fn refused(error: &std::io::Error) -> NetPath {
+    match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => NetPath::Refused,
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => {
+            NetPath::RigDown(error.to_string())
+        }
+        _ => NetPath::Silent,
+    }
+}

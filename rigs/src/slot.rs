@@ -1,0 +1,127 @@
+//! From wiring to a slot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use shakedown_core::event::Sink;
+use shakedown_core::{
+    Board, Capability, Clock, Deadline, Fault, Fence, Guarded, InfraKind, PaceGauge, Rig, Slot,
+};
+
+use crate::console::ConsoleCx;
+use crate::families::LineDriver;
+use crate::line::LineCx;
+use crate::media::MediaCx;
+use crate::operator::Operator;
+use crate::vitals::Host;
+use crate::wiring::{POWER, Wiring};
+
+/// What the composition root gives for a slot.
+pub struct SlotRequest {
+    /// `rig/slot`: `desk/pi4`.
+    pub id: String,
+    /// The board type that sits in it.
+    pub board: Arc<Board>,
+    /// The slot's own folder, held by the slot's lock.
+    pub folder: PathBuf,
+    /// The run's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Takes the events of outputs.
+    pub sink: Arc<dyn Sink>,
+    /// The right to the slot.
+    pub fence: Arc<dyn Fence>,
+    /// The person at the bench.
+    pub operator: Arc<dyn Operator>,
+}
+
+/// Opens everything that a slot is wired to; switches nothing. Consoles come first, so that
+/// nothing of the DUT is missed.
+pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<Slot> {
+    let board = &request.board;
+    wiring.check(board).map_err(|problem| {
+        Fault::new(InfraKind::Config, "rig", "open", &request.id)
+            .expected("a complete slot", problem.to_string())
+    })?;
+    std::fs::create_dir_all(&request.folder).map_err(|error| {
+        let folder = request.folder.display().to_string();
+        Fault::new(InfraKind::Host, "rig", "make", folder).because(&error)
+    })?;
+    let mut consoles = BTreeMap::new();
+    for (name, driver) in &wiring.consoles {
+        let full = format!("{name} of {}", request.id);
+        let cx = ConsoleCx { name: &full, clock: &request.clock, baud: board.baud };
+        consoles.insert(name.clone(), driver.open(cx, by).await?);
+    }
+    let mut media = BTreeMap::new();
+    for (name, driver) in &wiring.media {
+        media.insert(name.clone(), driver.open(MediaCx { folder: &request.folder }, by).await?);
+    }
+    let power = match &wiring.power {
+        Some(driver) => Some(output(POWER, driver, wiring, &request, by).await?),
+        None => None,
+    };
+    let mut outputs = BTreeMap::new();
+    for (name, driver) in &wiring.outputs {
+        outputs.insert(name.clone(), output(name, driver, wiring, &request, by).await?);
+    }
+    let network = match &wiring.network {
+        Some(driver) => Some(driver.open((), by).await?),
+        None => None,
+    };
+    let typed = consoles.get("main").is_some_and(|console| console.tx.is_some());
+    Ok(Slot {
+        id: request.id,
+        board: request.board,
+        facts: facts(wiring),
+        offers: offers(wiring, typed),
+        power,
+        outputs,
+        consoles,
+        media,
+        network,
+        services: None,
+        capture: None,
+        vitals: Arc::new(Host { folder: request.folder }),
+        pace: Arc::new(PaceGauge::default()),
+    })
+}
+
+async fn output(
+    name: &str,
+    driver: &LineDriver,
+    wiring: &Wiring,
+    request: &SlotRequest,
+    by: &Deadline,
+) -> Rig<Guarded> {
+    let limits = wiring.limits(name, &request.board);
+    let cx = LineCx { slot: &request.id, output: name, safe: limits.safe, operator: &request.operator };
+    let line = driver.open(cx, by).await?;
+    Ok(Guarded::new(name, line, limits, request.fence.clone(), request.sink.clone()))
+}
+
+/// What the wiring adds to the board. A person's hand is too slow and too dear for cuts in a case.
+fn offers(wiring: &Wiring, typed: bool) -> BTreeSet<Capability> {
+    let by_itself = |driver: &LineDriver| !matches!(driver, LineDriver::Manual(_));
+    [
+        ("power-cut", wiring.power.as_ref().is_some_and(by_itself)),
+        ("reset", wiring.outputs.get("reset").is_some_and(by_itself)),
+        ("console-input", typed),
+        ("network", wiring.network.is_some()),
+    ]
+    .into_iter()
+    .filter(|(_, offered)| *offered)
+    .map(|(name, _)| Capability::new(name))
+    .collect()
+}
+
+/// Which drivers, for the journal.
+fn facts(wiring: &Wiring) -> BTreeMap<String, String> {
+    let power = wiring.power.iter().map(|driver| (POWER.to_owned(), driver.name()));
+    let outputs = wiring.outputs.iter().map(|(name, driver)| (format!("outputs.{name}"), driver.name()));
+    let consoles = wiring.consoles.iter().map(|(name, driver)| (format!("consoles.{name}"), driver.name()));
+    let media = wiring.media.iter().map(|(name, driver)| (format!("media.{name}"), driver.name()));
+    let network = wiring.network.iter().map(|driver| ("network".to_owned(), driver.name()));
+    let all = power.chain(outputs).chain(consoles).chain(media).chain(network);
+    all.map(|(name, driver)| (name, driver.to_owned())).collect()
+}
