@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use shakedown_console::{Finder, PatternError, Patterns};
 use shakedown_core::profile::LoginProfile;
-use shakedown_core::{Console, Deadline, Fault, InfraKind, ShellError, Unreachable, WaitEnd};
+use shakedown_core::{
+    Chunk, Closed, Console, Deadline, Fault, InfraKind, Matcher, Mono, ShellError, Unreachable, WaitEnd,
+};
 
 use super::script;
-use super::typing::{Typist, send};
+use super::typing::{Typist, gently, send};
 
 /// How long a prompt may take after a key was pressed, at the DUT's pace.
 const PROMPT: Duration = Duration::from_secs(4);
+/// How long a login prompt must stay the last word before it is answered, at the DUT's pace.
+const SETTLE: Duration = Duration::from_millis(250);
 /// After so many refused logins there is no point in more.
 const REFUSALS: u32 = 3;
 
@@ -26,13 +30,33 @@ pub(super) async fn reach_prompt(
 ) -> Result<(), ShellError> {
     let prompts = prompts(login).map_err(|error| ShellError::Rig(config(&error)))?;
     let (mut logins, mut quiet) = (0, 0u32);
+    let mut pattern = shown(console, &prompts);
     let mut key: Vec<u8> = b"\r".to_vec();
     loop {
+        match pattern.take() {
+            Some(SHELL) => return Ok(()),
+            Some(LOGIN) if logins == REFUSALS => {
+                let what = format!("user {} was asked to log in again {REFUSALS} times", login.user);
+                return Err(ShellError::Dut(Unreachable::Denied(what)));
+            }
+            // Where a prompt shows already, another line end would answer it.
+            Some(prompt) => {
+                logins += u32::from(prompt == LOGIN);
+                key = reply(login, prompt);
+            }
+            None => {}
+        }
         let mut cursor = console.log.here();
         send(console, &key, by).await?;
         let limit = by.child("a prompt on the console", PROMPT);
-        let hit = match console.log.expect(&mut cursor, &mut Finder::new(&prompts), &limit).await {
-            Ok(hit) => hit,
+        match console.log.expect(&mut cursor, &mut Finder::new(&prompts), &limit).await {
+            Ok(hit) if hit.pattern == LOGIN => {
+                // A line end that was typed before it may yet be read, and be answered by one more.
+                let _ = by.child("the login prompt to stay", SETTLE).pause(SETTLE, String::new).await;
+                pattern = shown(console, &prompts);
+                key.clear();
+            }
+            Ok(hit) => pattern = Some(hit.pattern),
             Err(WaitEnd::Closed(closed)) => return Err(ShellError::Dut(Unreachable::Closed(closed.why))),
             Err(WaitEnd::Stopped(_)) if by.is_over() => {
                 let stop = by.stop(console.log.last_line());
@@ -42,22 +66,28 @@ pub(super) async fn reach_prompt(
                 // Something else may be running there: in turn interrupt it and ask again.
                 quiet += 1;
                 key = if quiet % 2 == 1 { b"\x03\r".to_vec() } else { b"\r".to_vec() };
-                continue;
             }
-        };
-        key = match hit.pattern {
-            SHELL => return Ok(()),
-            LOGIN if logins == REFUSALS => {
-                let what = format!("user {} was asked to log in again {REFUSALS} times", login.user);
-                return Err(ShellError::Dut(Unreachable::Denied(what)));
-            }
-            LOGIN => {
-                logins += 1;
-                format!("{}\r", login.user).into_bytes()
-            }
-            _ => format!("{}\r", login.password.as_ref().map_or("", |(_, word)| word)).into_bytes(),
-        };
+        }
     }
+}
+
+/// What a prompt is answered with.
+fn reply(login: &LoginProfile, pattern: usize) -> Vec<u8> {
+    let word = match &login.password {
+        Some((_, password)) if pattern > SHELL => password,
+        _ => &login.user,
+    };
+    format!("{word}\r").into_bytes()
+}
+
+/// The prompt at the very end of what the console has said, if there is one.
+fn shown(console: &Console, prompts: &Patterns) -> Option<usize> {
+    let tail = console.log.tail(512);
+    let line = tail.rsplit(|byte| *byte == b'\n').next().filter(|line| !line.is_empty())?;
+    let chunk = Chunk { at: Mono::default(), off: 0, bytes: line.into() };
+    let mut finder = Finder::new(prompts);
+    let hit = finder.feed(&chunk).or_else(|| finder.idle())?;
+    Some(hit.pattern)
 }
 
 fn prompts(login: &LoginProfile) -> Result<Patterns, PatternError> {
@@ -76,7 +106,16 @@ pub(super) async fn start_loop(
     typist: &mut Typist,
     by: &Deadline,
 ) -> Result<(), ShellError> {
-    // Unchecked, for a line editor may echo it in any shape; the next line proves that it arrived.
-    send(console, format!("{}\r", script::OPEN).as_bytes(), by).await?;
-    typist.line(console, script::LOOP, by).await
+    let mut cursor = console.log.here();
+    // Its mark proves that it arrived.
+    gently(console, script::OPEN, by).await?;
+    let opened = async {
+        while !console.log.next(&mut cursor).await?.bytes.contains(&script::OPENED) {}
+        Ok::<_, Closed>(())
+    };
+    match by.run(|| console.log.last_line(), opened).await {
+        Ok(Ok(())) => typist.line(console, script::LOOP, by).await,
+        Ok(Err(closed)) => Err(ShellError::Dut(Unreachable::Closed(closed.why))),
+        Err(stop) => Err(ShellError::Dut(Unreachable::Mute(stop))),
+    }
 }

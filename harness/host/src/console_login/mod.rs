@@ -75,7 +75,7 @@ impl ConsoleShell {
     async fn ready(&self, state: &mut State, by: &Deadline) -> Result<(), ShellError> {
         while state.dirty {
             login::reach_prompt(&self.console, &self.login, by).await?;
-            let hello = by.child("the console's shell to take commands", Duration::from_secs(10));
+            let hello = by.child("the console's shell to take commands", Duration::from_secs(20));
             let came = async {
                 login::start_loop(&self.console, &mut state.typist, &hello).await?;
                 state.dirty = false;

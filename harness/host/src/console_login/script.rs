@@ -1,8 +1,13 @@
 //! The loop that runs on the DUT, and the lines that it reads.
 
 /// Typed first, at the prompt: short, so that no line editor wraps it. What comes next is
-/// read by `read`, where the kernel's terminal echoes each byte as it is.
-pub(super) const OPEN: &str = "IFS= read -r _sdl;eval \"$_sdl\"";
+/// read by `read`, where the kernel's terminal echoes each byte as it is. It must not be
+/// typed before [`OPENED`]: what a terminal takes in a line editor's mode and gives in its
+/// cooked one, it may give as an early end of the line.
+pub(super) const OPEN: &str = "printf '\\036';IFS= read -r _sdl;eval \"$_sdl\"";
+
+/// What the first line prints when the terminal is out of the line editor's hands.
+pub(super) const OPENED: u8 = 0x1e;
 
 /// The loop. A line is `ID:LENGTH:MODE TEXT`. Marks begin with the byte 0x1e, which never
 /// occurs in what is typed, so an echo is never taken for one. The end is printed twice: a

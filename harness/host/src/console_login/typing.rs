@@ -7,7 +7,9 @@ use shakedown_core::{Console, ConsoleTx, Cursor, Deadline, ShellError, Unreachab
 use super::fault;
 
 /// The longest wait for the echo of one piece, at the DUT's pace.
-const ECHO: Duration = Duration::from_secs(3);
+const ECHO: Duration = Duration::from_secs(2);
+/// How long a line editor may take to show anything of what was typed.
+const STIR: Duration = Duration::from_millis(200);
 /// Kills the line that is being typed, in a terminal's cooked mode.
 const KILL_LINE: &[u8] = b"\x15";
 const TRIES: u32 = 4;
@@ -33,6 +35,20 @@ pub(super) fn tx(console: &Console) -> Result<&dyn ConsoleTx, ShellError> {
 
 pub(super) async fn send(console: &Console, bytes: &[u8], by: &Deadline) -> Result<(), ShellError> {
     tx(console)?.send(bytes, by).await.map_err(ShellError::Rig)
+}
+
+/// Types a short line where a line editor echoes in any shape: in the smallest pieces, the
+/// next one when the console stirred. Whether it arrived, its effect must show.
+pub(super) async fn gently(console: &Console, text: &str, by: &Deadline) -> Result<(), ShellError> {
+    for piece in text.as_bytes().chunks(SMALLEST) {
+        let mut cursor = console.log.here();
+        send(console, piece, by).await?;
+        let limit = by.child("the console to stir", STIR);
+        if limit.run(String::new, console.log.next(&mut cursor)).await.is_err() && by.is_over() {
+            return Err(ShellError::Dut(Unreachable::Mute(by.stop(console.log.last_line()))));
+        }
+    }
+    send(console, b"\r", by).await
 }
 
 impl Typist {
