@@ -179,7 +179,8 @@ pub(crate) fn missing(text: &str, changes: &[Change]) -> Option<String> {
     let holds = |change: &Change| {
         let mut text = text.to_owned();
         for part in change.key.split('.') {
-            text = Object::parse(&text).ok()?.get(part)?.get().to_owned();
+            let object = Object::parse(&text).ok()?;
+            object.get(part)?.get().clone_into(&mut text);
         }
         (text == change.new).then_some(())
     };

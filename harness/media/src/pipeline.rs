@@ -10,7 +10,7 @@ use shakedown_core::{Extent, Fault, InfraKind, Sha};
 use crate::bmap::BmapCheck;
 use crate::digest::{ChunkMap, Chunker, Whole};
 use crate::error::{ImageProblem, WriteError};
-use crate::source::ImageSource;
+use crate::source::{End, ImageSource};
 
 /// A part of a payload, shared between the threads.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(crate) enum Part {
 }
 
 /// Parts in flight to each thread: as many MiB at most.
-const AHEAD: usize = 8;
+pub(crate) const AHEAD: usize = 8;
 
 /// A thread that is fed parts and has a result at the end.
 pub(crate) struct Fed<'scope, T> {
@@ -124,7 +124,7 @@ pub(crate) fn drain(
         if let Some(bmap) = bmap {
             bmap.finish()?.map_err(|problem| source.refuse(problem))?;
         }
-        let Some(file) = source.file_hash() else { return Err(unended(source)) };
+        let Some(End { file }) = source.end() else { return Err(unended(source)) };
         match (whole, known) {
             (Some(whole), _) => {
                 let payload = whole.finish()?;

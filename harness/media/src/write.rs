@@ -1,5 +1,6 @@
 //! The proven writer: write, flush, read back, compare.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use shakedown_core::{Fault, InfraKind, Medium, MediumId, Sha, Source as _};
 
 use crate::digest::ChunkMap;
 use crate::error::WriteError;
-use crate::pipeline::{Drained, Fed, Part, chunk_map, drain};
+use crate::pipeline::{AHEAD, Drained, Fed, Part, chunk_map, drain};
 use crate::progress::{Meter, OnProgress, Phase, Stopped};
 use crate::source::ImageSource;
 
@@ -195,6 +196,7 @@ fn read_back(
 ) -> Result<ChunkMap, WriteError> {
     std::thread::scope(|scope| {
         let hash = Fed::spawn(scope, "medium-hash", chunk_map)?;
+        let mut ring: VecDeque<Arc<Vec<u8>>> = VecDeque::new();
         for (data, start, len) in map.runs() {
             let fault = |medium: &dyn Medium, off, error: &io::Error| broken(medium, "read back", off, error);
             if !data && medium.known_zero(start, len).map_err(|error| fault(medium, start, &error))? {
@@ -205,9 +207,14 @@ fn read_back(
             let mut off = start;
             while off < start + len {
                 let want = (start + len - off).min(PIECE as u64);
-                let mut bytes = vec![0; want as usize];
+                // A buffer that the hashing thread is done with need not be made and zeroed again.
+                let old = if ring.len() > AHEAD + 2 { ring.pop_front() } else { None };
+                let mut bytes = old.and_then(Arc::into_inner).unwrap_or_default();
+                bytes.resize(want as usize, 0);
                 medium.read_at(off, &mut bytes).map_err(|error| fault(medium, off, &error))?;
-                hash.feed(Part::Data(Arc::new(bytes)))?;
+                let bytes = Arc::new(bytes);
+                hash.feed(Part::Data(bytes.clone()))?;
+                ring.push_back(bytes);
                 off += want;
                 meter.at(off, map.len()).map_err(cancelled)?;
             }

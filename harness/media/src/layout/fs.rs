@@ -198,8 +198,7 @@ fn uuid(raw: &[u8]) -> Option<String> {
     if raw.iter().all(|byte| *byte == 0) {
         return None;
     }
-    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-"))
+    Some(super::dashed(raw.iter().copied()))
 }
 
 fn ext(head: &[u8]) -> Option<Fs> {

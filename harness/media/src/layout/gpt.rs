@@ -189,12 +189,5 @@ fn le64(raw: &[u8], at: usize) -> u64 {
 /// The mixed-endian GUID of the standard.
 fn guid(raw: &[u8]) -> String {
     let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    let mut out = String::with_capacity(36);
-    for (at, index) in order.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            out.push('-');
-        }
-        out.push_str(&format!("{:02x}", raw[index]));
-    }
-    out
+    super::dashed(order.into_iter().map(|index| raw[index]))
 }

@@ -4,6 +4,7 @@ mod fs;
 mod gpt;
 mod mbr;
 
+use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
@@ -182,6 +183,17 @@ impl From<io::Error> for TableError {
 
 fn bad(why: impl Into<String>) -> TableError {
     TableError::Bad { why: why.into() }
+}
+
+/// Sixteen bytes as a GUID is printed.
+fn dashed(bytes: impl Iterator<Item = u8>) -> String {
+    let mut out = String::with_capacity(36);
+    for (at, byte) in bytes.enumerate() {
+        let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{dash}{byte:02x}");
+    }
+    out
 }
 
 /// Bytes at offsets.

@@ -48,9 +48,9 @@ pub struct ImageSource {
 
 /// What is known when all was read.
 #[derive(Clone, Copy, Debug)]
-struct End {
-    /// Of the file; `None` when the payload is the file.
-    file: Option<Sha>,
+pub(crate) struct End {
+    /// The hash of the file; `None` when the payload is the file.
+    pub(crate) file: Option<Sha>,
 }
 
 /// Opens an image: raw, gzip, xz, zstd or zip, told apart by their first bytes.
@@ -83,7 +83,7 @@ impl ImageSource {
         let out = Out::new(tx);
         let opened = match container {
             Container::Raw => raw::spawn(file, file_len, consumed.clone(), out),
-            Container::Zip => zipped::spawn(file, file_len, consumed.clone(), out),
+            Container::Zip => zipped::spawn(file, file_len, &consumed, out),
             Container::Gzip | Container::Xz | Container::Zstd => {
                 stream::spawn(container, file, file_len, consumed.clone(), out)
             }
@@ -133,9 +133,9 @@ impl ImageSource {
         self.known.as_ref()
     }
 
-    /// The hash of the file, once all was read; `None` inside when the file is the payload.
-    pub(crate) fn file_hash(&self) -> Option<Option<Sha>> {
-        self.end.map(|end| end.file)
+    /// The file, once all was read.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.end
     }
 
     pub(crate) fn refuse(&self, problem: ImageProblem) -> ImageError {

@@ -40,7 +40,7 @@ impl Seek for Counted {
     }
 }
 
-pub(super) fn spawn(file: File, len: u64, consumed: Arc<AtomicU64>, mut out: Out) -> Opened {
+pub(super) fn spawn(file: File, len: u64, consumed: &Arc<AtomicU64>, mut out: Out) -> Opened {
     let whole = file.try_clone().map_err(|error| ImageProblem::io("open", &error))?;
     let counted = Counted { file, consumed: consumed.clone() };
     let mut archive = ZipArchive::new(io::BufReader::with_capacity(1 << 18, counted))

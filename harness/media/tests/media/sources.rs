@@ -1,5 +1,7 @@
 //! Containers that are whole, and every way in which they are not.
 
+use std::fmt::Write as _;
+
 use shakedown_core::{Extent, Sha, Source as _};
 use shakedown_media::{Container, ImageError, ImageProblem, ImageSource, WriteError, identify, open_source};
 use tempfile::TempDir;
@@ -74,7 +76,7 @@ fn zeros_become_holes_in_every_container() {
                 data += bytes.len();
             }
         }
-        assert!(data <= 2 * 64 << 10, "{container}: {data} bytes of data for two that are not zero");
+        assert!(data <= 128 << 10, "{container}: {data} bytes of data for two that are not zero");
     }
 }
 
@@ -203,7 +205,7 @@ fn bmap(bytes: &[u8], ranges: &[(usize, usize)]) -> String {
     let mut lines = String::new();
     for (first, last) in ranges {
         let part = &bytes[first * 4096..((last + 1) * 4096).min(bytes.len())];
-        lines += &format!("        <Range chksum=\"{}\"> {first}-{last} </Range>\n", Sha::of(part));
+        writeln!(lines, "        <Range chksum=\"{}\"> {first}-{last} </Range>", Sha::of(part)).unwrap();
     }
     let zeros = "0".repeat(64);
     let text = format!(
