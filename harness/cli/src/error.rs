@@ -4,7 +4,7 @@ use std::fmt;
 
 use shakedown_boards::BoardsError;
 use shakedown_conf::ConfError;
-use shakedown_core::{ExitCode, Fault};
+use shakedown_core::{ExitCode, Fault, InfraKind};
 
 /// One error for the person at the terminal, and the exit code that goes with it.
 #[derive(Debug)]
@@ -61,7 +61,9 @@ impl From<BoardsError> for CliError {
 impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
         let hint = fault.hint.clone();
-        Self { hint, ..Self::infra(fault) }
+        // What somebody wrote into a document or a variable is refused; the rig itself is not to blame.
+        let exit = if fault.kind == InfraKind::Config { ExitCode::Refused } else { ExitCode::Infra };
+        Self { exit, hint, ..Self::infra(fault) }
     }
 }
 

@@ -271,7 +271,8 @@ async fn guarded(dut: &Arc<LiveDut>, case: &Arc<dyn Case>, phase: Phase) -> Resu
         }
     });
     let abort = task.abort_handle();
-    match outer.run(|| dut.console.log.last_line(), task).await {
+    // Between its commands a case computes for microseconds: all of it is waiting for the DUT.
+    match dut.waiting.on(outer.run(|| dut.console.log.last_line(), task)).await {
         Ok(Ok(result)) => result,
         Ok(Err(join)) => Err(Cut::Broken(panicked(join))),
         Err(stop) => {

@@ -13,7 +13,8 @@ use crate::dut::LiveDut;
 use crate::thread::on_thread;
 
 /// A mux settles within 5 s (USB-SD-Mux: 1 s by its protocol; SDWire: 2-3 s until the reader is back).
-const SWITCH: Duration = Duration::from_secs(30);
+/// A person at a bench supply needs longer.
+const SWITCH: Duration = Duration::from_secs(120);
 /// 20 MB/s is a slow card; 64 GiB at that speed is an hour.
 const WRITE: Duration = Duration::from_secs(3600);
 /// Between two progress events.

@@ -1,8 +1,10 @@
 //! One file a subcommand.
 
 mod boards;
+mod drivers;
 mod image;
 mod report;
+mod rigs;
 pub mod run;
 mod schema;
 
@@ -40,6 +42,10 @@ enum Command {
     Image(image::Args),
     /// The catalogue of board types.
     Boards(boards::Args),
+    /// Rig files: the slots that there are.
+    Rigs(rigs::Args),
+    /// Every driver, with its settings in words.
+    Drivers,
     /// Print the JSON Schema of a kind of document.
     Schema(schema::Args),
 }
@@ -61,6 +67,8 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Report(args) => report::run(&args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
+        Command::Rigs(args) => rigs::run(&cli.paths, &args),
+        Command::Drivers => Ok(drivers::run()),
         Command::Schema(args) => schema::run(&args),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
-use shakedown_core::{Case, Clock, Deadline, Effect, ExitCode, Ledger, Pace, RealClock, Sha};
+use shakedown_core::{Case, Clock, Deadline, Effect, ExitCode, Ledger, Pace, RealClock, Sabotage, Sha};
 use shakedown_host::{HostShells, KeyPair, LockError};
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder, Sabotaged};
 use shakedown_suites::{Ask, Plan, Suites};
@@ -66,15 +66,24 @@ pub struct Args {
     /// A known-good image that settles whose fault it is when that stays open.
     #[arg(long, value_name = "FILE")]
     control: Option<PathBuf>,
-    /// Instead of the cases, prove that each fails as it declares under its sabotages.
-    #[arg(long)]
-    sabotage: bool,
+    /// Instead of the cases, prove that they fail as they declare when the OS is sabotaged.
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, default_missing_value = "proven")]
+    sabotage: Option<Which>,
     /// Where run folders are made. Else SHAKEDOWN_OUT, ./shakedown-out.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// How the run is shown while it happens.
     #[arg(long, value_enum, default_value = "human")]
     message_format: MessageFormat,
+}
+
+/// Which sabotages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Which {
+    /// The quick ones that the test command proves.
+    Proven,
+    /// All that the selected cases declare.
+    All,
 }
 
 pub(super) fn run(paths: &[PathBuf], args: Args) -> CliResult {
@@ -116,6 +125,7 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let rig = Rig::find(args.rig.as_deref())?;
     let (slot_name, slot_doc) = rig.slot(args.slot.as_deref(), args.board.as_deref())?;
     let board = catalogue.board(&slot_doc.board)?;
+    rig.check(slot_name, slot_doc, &board)?;
     if plan.entries.is_empty() {
         return Err(CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") });
     }
@@ -219,29 +229,41 @@ fn identity(keys: &KeyPair) -> Identity {
 }
 
 /// The cases themselves, or each sabotage of them as a case of its own.
-fn cases(suites: &Suites, plan: &Plan, sabotage: bool) -> Result<Vec<Arc<dyn Case>>, CliError> {
-    let cases: Vec<Arc<dyn Case>> = plan.entries.iter().map(|entry| entry.case().clone()).collect();
-    if !sabotage {
-        return Ok(cases);
-    }
-    let unrelated = |id: &shakedown_core::CaseId| {
-        let other = |case: &&Arc<dyn Case>| {
-            case.spec().effect == Effect::ReadOnly
-                && case.spec().needs.is_empty()
-                && case.spec().id.module() != id.module()
-        };
-        suites.cases().iter().find(other).cloned()
-    };
-    let mut sabotaged: Vec<Arc<dyn Case>> = Vec::new();
-    for case in cases {
-        let Some(other) = unrelated(&case.spec().id) else { continue };
-        for sabotage in case.spec().sabotage.clone() {
-            if let Some(case) = Sabotaged::new(case.clone(), sabotage, other.clone()) {
-                sabotaged.push(Arc::new(case));
+fn cases(suites: &Suites, plan: &Plan, sabotage: Option<Which>) -> Result<Vec<Arc<dyn Case>>, CliError> {
+    let cases = plan.entries.iter().map(|entry| entry.case().clone());
+    match sabotage {
+        None => Ok(cases.collect()),
+        Some(Which::All) => {
+            let each = |case: Arc<dyn Case>| {
+                let declared = case.spec().sabotage.clone();
+                declared
+                    .into_iter()
+                    .filter_map(|sabotage| sabotaged(suites, &case, sabotage))
+                    .collect::<Vec<_>>()
+            };
+            Ok(cases.flat_map(each).collect())
+        }
+        Some(Which::Proven) => {
+            let mut proven = Vec::new();
+            for (id, name) in suites.proven() {
+                let case = suites.get(&id.0).map_err(CliError::refused)?.case().clone();
+                let declared = case.spec().sabotage.iter().find(|sabotage| sabotage.id == *name).cloned();
+                proven.extend(declared.and_then(|sabotage| sabotaged(suites, &case, sabotage)));
             }
+            proven.sort_by_key(|case| case.spec().effect);
+            Ok(proven)
         }
     }
-    Ok(sabotaged)
+}
+
+/// With the first read-only case of another module as the one that must still pass.
+fn sabotaged(suites: &Suites, case: &Arc<dyn Case>, sabotage: Sabotage) -> Option<Arc<dyn Case>> {
+    let module = case.spec().id.module().to_owned();
+    let unrelated = suites.cases().into_iter().find(|other| {
+        let spec = other.spec();
+        spec.effect == Effect::ReadOnly && spec.needs.is_empty() && spec.id.module() != module
+    })?;
+    Some(Arc::new(Sabotaged::new(case.clone(), sabotage, unrelated)?))
 }
 
 fn head(

@@ -30,7 +30,7 @@ pub fn identified(file: &Path) -> Result<Arc<Identity>, CliError> {
 pub fn refused(error: WriteError) -> CliError {
     match error {
         WriteError::Fault(fault) => fault.into(),
-        refused => CliError::refused(format!("the image is refused: {refused}")),
+        refused => CliError::refused(refused),
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_conf::{Document, Loaded, load};
+use shakedown_core::Board;
 use shakedown_qemu::MachineDoc;
+use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
 
 use crate::CliError;
 
@@ -23,15 +25,61 @@ pub struct RigDoc {
     pub slots: BTreeMap<String, SlotDoc>,
 }
 
-/// One DUT's place. Either `qemu`, or the wiring of hardware.
+/// One DUT's place: a virtual machine, or what its hardware is wired to.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SlotDoc {
     /// The board type that sits in it, by its slug.
     pub board: String,
-    /// A virtual machine.
+    /// A virtual machine; then nothing else is wired.
     #[serde(default)]
     pub qemu: Option<MachineDoc>,
+    /// The supply.
+    #[serde(default)]
+    pub power: Option<LineDriver>,
+    /// Buttons, jumpers, boot switches, USB VBUS by name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, LineDriver>,
+    /// Consoles by name; boots are watched on `main`.
+    #[serde(default)]
+    pub consoles: BTreeMap<String, ConsoleDriver>,
+    /// Media by name; the one that the board boots from is `main`.
+    #[serde(default)]
+    pub media: BTreeMap<String, MediaDriver>,
+    /// The way to the DUT's network.
+    #[serde(default)]
+    pub network: Option<NetworkDriver>,
+    /// Limits of outputs by name, the supply's as `power`.
+    #[serde(default)]
+    pub limits: BTreeMap<String, LimitsDoc>,
+}
+
+impl SlotDoc {
+    /// What the hardware is wired to; `None` for a virtual machine.
+    pub fn wiring(&self) -> Option<Wiring> {
+        self.qemu.is_none().then(|| Wiring {
+            power: self.power.clone(),
+            outputs: self.outputs.clone(),
+            consoles: self.consoles.clone(),
+            media: self.media.clone(),
+            network: self.network.clone(),
+            limits: self.limits.clone(),
+        })
+    }
+
+    /// A field that says something about hardware, if one does.
+    fn wired(&self) -> Option<&'static str> {
+        [
+            ("power", self.power.is_some()),
+            ("outputs", !self.outputs.is_empty()),
+            ("consoles", !self.consoles.is_empty()),
+            ("media", !self.media.is_empty()),
+            ("network", self.network.is_some()),
+            ("limits", !self.limits.is_empty()),
+        ]
+        .into_iter()
+        .find_map(|(field, set)| set.then_some(field))
+    }
 }
 
 /// A rig file that was read, and where.
@@ -53,12 +101,36 @@ impl Rig {
             None => (Document::new("qemu/rig.yaml (built in)", QEMU_RIG), "the built-in QEMU rig".to_owned()),
         };
         let doc = load::<RigDoc>(&document)?;
+        if doc.value.slots.is_empty() {
+            return Err(doc.invalid("slots", "a rig has at least one slot").into());
+        }
         for (name, slot) in &doc.value.slots {
-            if slot.qemu.is_none() {
-                return Err(doc.missing(&format!("slots.{name}"), "qemu").into());
+            let field = |name_of: &str| format!("slots.{name}.{name_of}");
+            if let (Some(_), Some(wired)) = (&slot.qemu, slot.wired()) {
+                let what = "a virtual machine has no wiring: remove this, or `qemu`";
+                return Err(doc.invalid(&field(wired), what).into());
+            }
+            if let Some(Err(problem)) = slot.qemu.as_ref().map(MachineDoc::check) {
+                let what = format!("expected {}, got {}", problem.expected, problem.got);
+                return Err(doc.invalid(&field(&format!("qemu.{}", problem.field)), what).into());
             }
         }
         Ok(Self { doc, from })
+    }
+
+    /// Whether a slot fits its board, before anything is opened.
+    pub fn check(&self, name: &str, slot: &SlotDoc, board: &Board) -> Result<(), CliError> {
+        let machine = slot.qemu.as_ref().and_then(|machine| machine.check_board(board).err());
+        let machine = machine.map(|problem| {
+            (format!("qemu.{}", problem.field), format!("expected {}, got {}", problem.expected, problem.got))
+        });
+        let wiring = slot.wiring().and_then(|wiring| wiring.check(board).err());
+        let wiring = wiring.map(|problem| (problem.field, problem.what));
+        machine.or(wiring).map_or(Ok(()), |(field, what)| {
+            let field =
+                if field.is_empty() { format!("slots.{name}") } else { format!("slots.{name}.{field}") };
+            Err(self.doc.invalid(&field, what).into())
+        })
     }
 
     /// The slot of this name, or the first one for this board.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use shakedown_core::{Board, Clock, Deadline, NoFence, Rig, Sink, Slot};
-use shakedown_qemu::SlotRequest;
 
+use super::operator::Terminal;
 use super::rig::SlotDoc;
 
 /// Whose slot, and for which run.
@@ -23,14 +23,16 @@ pub struct Ask {
 pub async fn open(doc: &SlotDoc, ask: Ask, by: &Deadline) -> Rig<Slot> {
     let folder = shakedown_host::dirs::cache()?.join("slots").join(ask.id.replace('/', "-"));
     let Ask { id, board, clock, sink } = ask;
-    let request = SlotRequest { id, board, folder, clock, sink, fence: Arc::new(NoFence) };
-    match &doc.qemu {
-        Some(machine) => shakedown_qemu::open(machine, request, by).await,
-        None => Err(shakedown_core::Fault::new(
-            shakedown_core::InfraKind::Config,
-            "rig file",
-            "open",
-            &request.id,
-        )),
+    let fence = Arc::new(NoFence);
+    match (&doc.qemu, doc.wiring()) {
+        (Some(machine), _) => {
+            let request = shakedown_qemu::SlotRequest { id, board, folder, clock, sink, fence };
+            shakedown_qemu::open(machine, request, by).await
+        }
+        (None, wiring) => {
+            let operator = Arc::new(Terminal);
+            let request = shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator };
+            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
+        }
     }
 }
