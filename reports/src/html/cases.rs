@@ -76,7 +76,7 @@ fn row(case: &CaseView<'_>) -> Markup {
                     }
                 } @else { (name) }
             }
-            td class="time" { @if case.attempts.is_empty() { "–" } @else { (text::span(case.took())) } }
+            td class="time" { @if case.attempts.is_empty() || matches!(case.word, Word::Skip | Word::Blocked) { "–" } @else { (text::span(case.took())) } }
         }
     }
 }

@@ -32,16 +32,18 @@ pub(super) fn all(ledger: &Ledger) -> Option<Markup> {
         return None;
     }
     let bars: Vec<Bar<'_>> = (0..ledger.boots.len()).map(|index| bar(ledger, index)).collect();
-    let ends = bars.iter().flat_map(|bar| bar.limits.iter().map(|(at, _)| *at).chain([bar.end]));
-    let scale = ends.max().unwrap_or_default().as_secs_f64().max(0.001) * 1.02;
-    let any_limit = bars.iter().any(|bar| !bar.limits.is_empty());
+    let longest = bars.iter().map(|bar| bar.end).max().unwrap_or_default().as_secs_f64().max(0.001);
+    // Deadlines far out would squeeze the boots: those are in the tables only.
+    let limits = || bars.iter().flat_map(|bar| bar.limits.iter().map(|(at, _)| at.as_secs_f64()));
+    let scale = limits().filter(|at| *at <= longest * 1.4).fold(longest, f64::max) * 1.02;
+    let any_limit = limits().next().is_some();
     Some(html! {
         div class="timeline" {
             @for bar in &bars { (row(bar, scale)) }
             (axis(scale))
             p class="note" {
                 "A stage's length is the time until it was reached."
-                @if any_limit { " A dashed line is a stage's deadline." }
+                @if any_limit { " A notch at the top is a stage's deadline; the tables have all of them." }
             }
         }
         @for (index, bar) in bars.iter().enumerate() { (stages(index, bar)) }
@@ -113,9 +115,9 @@ fn row(bar: &Bar<'_>, scale: f64) -> Markup {
                         title { "after the last stage: " (text::span(bar.end.saturating_sub(last))) }
                     }
                 }
-                @for (at, stage) in &bar.limits {
+                @for (at, stage) in bar.limits.iter().filter(|(at, _)| at.as_secs_f64() <= scale) {
                     @let x = percent(at.as_secs_f64(), scale);
-                    line class="limit" x1=(x) x2=(x) y1="0" y2=(HEIGHT) { title { "deadline of " (stage) ": " (text::span(*at)) } }
+                    line class="limit notch" x1=(x) x2=(x) y1="0" y2="9" { title { "deadline of " (stage) ": " (text::span(*at)) } }
                 }
                 @if failed {
                     @let x = percent(bar.end.as_secs_f64(), scale);
@@ -171,7 +173,8 @@ fn stages(index: usize, bar: &Bar<'_>) -> Markup {
             table {
                 thead { tr {
                     th scope="col" { "Stage" } th scope="col" class="num" { "Took" }
-                    th scope="col" class="num" { "Reached" } th scope="col" { "What showed it" }
+                    th scope="col" class="num" { "Reached" } th scope="col" class="num" { "Deadline" }
+                    th scope="col" { "What showed it" }
                 } }
                 tbody {
                     @for (stage, from) in boot.stages.iter().zip(starts) {
@@ -179,6 +182,12 @@ fn stages(index: usize, bar: &Bar<'_>) -> Markup {
                             th scope="row" { (text::line(&stage.name)) }
                             td class="num" { (text::span(stage.after.saturating_sub(from))) }
                             td class="num" { (text::span(stage.after)) }
+                            td class="num" {
+                                @match bar.limits.iter().find(|(_, name)| *name == text::line(&stage.name)) {
+                                    Some((at, _)) => (text::span(*at)),
+                                    None => "–",
+                                }
+                            }
                             td class="saw" { (text::line(&stage.saw)) }
                         }
                     }
