@@ -22,7 +22,7 @@ for controller in memory pids cpu; do
     result $? "cgroup controller $controller" "there are: $(cat /sys/fs/cgroup/cgroup.controllers)"
 done
 
-said=$(unshare --mount --uts --ipc --net --pid --fork --mount-proc sh -c 'hostname inside && echo $$' 2>&1)
+said=$(unshare --mount --uts --ipc --net --pid --fork --mount-proc sh -c 'echo inside > /proc/sys/kernel/hostname && echo $$' 2>&1)
 [ "$said" = 1 ]
 result $? "namespaces of mounts, names, IPC, network and processes" "$said"
 

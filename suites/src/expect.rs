@@ -155,13 +155,11 @@ fn read_number(number: &Number, out: &[u8], values: &Values) -> Result<Result<f6
             let regex = pattern.ready(values)?;
             let mut groups = regex.create_captures();
             regex.captures(out, &mut groups);
-            match groups.get_group(1) {
-                Some(group) => &out[group.start..group.end],
-                None => {
-                    let source = pattern.template().source();
-                    return Ok(Err(format!("nothing that matches `{source}` in {}", quoted(out))));
-                }
-            }
+            let Some(group) = groups.get_group(1) else {
+                let source = pattern.template().source();
+                return Ok(Err(format!("nothing that matches `{source}` in {}", quoted(out))));
+            };
+            &out[group.start..group.end]
         }
     };
     let text = String::from_utf8_lossy(text);

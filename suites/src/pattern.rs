@@ -42,14 +42,10 @@ impl Pattern {
 
     /// The pattern with its placeholders filled, each value taken literally.
     pub fn ready(&self, values: &Values) -> Result<Regex, String> {
-        match &self.compiled {
-            Some(regex) => Ok(regex.clone()),
-            None => {
-                let filled =
-                    self.template.fill_with(values, escape).map_err(|name| format!("no fact `{name}`"))?;
-                compile(&filled)
-            }
+        if let Some(regex) = &self.compiled {
+            return Ok(regex.clone());
         }
+        compile(&self.template.fill_with(values, escape).map_err(|name| format!("no fact `{name}`"))?)
     }
 }
 

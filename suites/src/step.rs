@@ -93,7 +93,7 @@ impl Step {
                 let by = by.child(format!("`{}`", head(&line)), self.within);
                 let ran = dut.run(&Cmd::sh(line), &by).await?;
                 let value = expect::check(expect, &ran, &self.says, &values, dut.profile())?;
-                self.report(dut, expect, value);
+                report(dut, expect, value);
             }
             Act::WaitFor { what, line, expect } => {
                 self.wait_for(dut, what, &fill(line, &values)?, expect, &values, by).await?;
@@ -132,7 +132,7 @@ impl Step {
             let ran = dut.run(&cmd, &by.child(format!("a look at {what}"), LOOK)).await?;
             let failure = match expect::check(expect, &ran, &self.says, values, dut.profile()) {
                 Ok(value) => {
-                    self.report(dut, expect, value);
+                    report(dut, expect, value);
                     return Ok(());
                 }
                 Err(Cut::Fail(failure)) => failure,
@@ -148,14 +148,14 @@ impl Step {
             }
         }
     }
+}
 
-    fn report(&self, dut: &dyn Dut, expect: &Expect, value: Option<f64>) {
-        if let (Some(value), Some(number)) = (value, &expect.number)
-            && let Some((name, better)) = &number.measure
-        {
-            let (name, unit, better) = (name.clone(), number.unit.clone(), *better);
-            dut.measure(Measure { name, value, unit, better });
-        }
+fn report(dut: &dyn Dut, expect: &Expect, value: Option<f64>) {
+    if let (Some(value), Some(number)) = (value, &expect.number)
+        && let Some((name, better)) = &number.measure
+    {
+        let (name, unit, better) = (name.clone(), number.unit.clone(), *better);
+        dut.measure(Measure { name, value, unit, better });
     }
 }
 

@@ -40,7 +40,7 @@ impl Report {
         let seen = self.numbers.len();
         match self.plan {
             Some(plan) if plan != seen => {
-                problems.push(format!("{plan} tests were planned, {seen} reported"))
+                problems.push(format!("{plan} tests were planned, {seen} reported"));
             }
             None if seen > 0 => problems.push("no plan: it may have ended early".to_owned()),
             _ => {}
@@ -52,26 +52,31 @@ impl Report {
     }
 }
 
-/// Reads a report. What is no TAP is a comment.
+/// Reads a report. What is no TAP is a remark: a comment belongs to the failure before it,
+/// everything else (a subtest, the kernel's own lines) to the result after it.
 pub(crate) fn parse(out: &[u8]) -> Report {
     let mut report = Report::default();
     let mut remarks: Vec<String> = Vec::new();
+    let mut just_failed = false;
     for line in out.split(|byte| *byte == b'\n') {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end();
         if let Some(why) = line.trim_start().strip_prefix("Bail out!") {
             report.bail.get_or_insert_with(|| why.trim().to_owned());
         } else if let Some((ok, rest)) = result(line) {
-            result_line(&mut report, ok, rest, &mut remarks);
+            let failures = report.failed.len();
+            result_line(&mut report, ok, rest, &std::mem::take(&mut remarks));
+            just_failed = report.failed.len() > failures;
         } else if let Some(plan) = line.strip_prefix("1..") {
             plan_line(&mut report, plan);
+        } else if let (Some(comment), true, Some(failure)) =
+            (line.strip_prefix('#'), just_failed, report.failed.last_mut())
+        {
+            failure.push_str(" / ");
+            failure.push_str(comment.trim());
         } else if !line.trim().is_empty() && remarks.len() < 40 {
             remarks.push(line.trim().trim_start_matches("# ").to_owned());
         }
-    }
-    // TAP puts the remarks about a failure behind its line.
-    if let (Some(last), false) = (report.failed.last_mut(), remarks.is_empty()) {
-        last.push_str(&format!(" ({})", remarks.join(" / ")));
     }
     report
 }
@@ -84,7 +89,7 @@ fn result(line: &str) -> Option<(bool, &str)> {
     (rest.is_empty() || rest.starts_with(' ')).then_some((ok, rest.trim()))
 }
 
-fn result_line(report: &mut Report, ok: bool, rest: &str, remarks: &mut Vec<String>) {
+fn result_line(report: &mut Report, ok: bool, rest: &str, said: &[String]) {
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let number = rest[..digits].parse().unwrap_or(report.numbers.len() + 1);
     let (name, directive) = rest[digits..].split_once('#').unwrap_or((&rest[digits..], ""));
@@ -92,7 +97,6 @@ fn result_line(report: &mut Report, ok: bool, rest: &str, remarks: &mut Vec<Stri
     let directive = directive.trim();
     let is = |word: &str| directive.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
     report.numbers.push(number);
-    let said = std::mem::take(remarks);
     if is("skip") {
         report.skipped.push(format!("{name}: {}", directive[4..].trim()));
     } else if ok {
@@ -100,7 +104,8 @@ fn result_line(report: &mut Report, ok: bool, rest: &str, remarks: &mut Vec<Stri
     } else if !is("todo") {
         let mut failure = format!("not ok {number} {name}");
         if !said.is_empty() {
-            failure.push_str(&format!(" ({})", said.join(" / ")));
+            failure.push_str(" / ");
+            failure.push_str(&said.join(" / "));
         }
         report.failed.push(failure);
     }
@@ -130,7 +135,7 @@ mod tests {
             b"TAP version 14\n1..3\nok 1 - overlay\nnot ok 2 - memory\n# no controller\nok 3 # SKIP no nf\n",
         );
         assert_eq!((report.passed, report.failed.len(), report.skipped.len()), (1, 1, 1));
-        assert_eq!(report.failed, ["not ok 2 memory (no controller)"]);
+        assert_eq!(report.failed, ["not ok 2 memory / no controller"]);
         assert_eq!(report.problems(), report.failed);
     }
 

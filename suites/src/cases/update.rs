@@ -40,6 +40,8 @@ impl<'a> Update<'a> {
 
     /// Puts the companion file onto the DUT where updates go.
     pub(super) async fn put(&self, role: &str, by: &Deadline) -> Result<(), Cut> {
+        let folder = "file={update-file}; mkdir -p \"${file%/*}\"";
+        self.host.must("there is no folder for the update file", folder, by).await?;
         let by = by.child("the update file on its way to the DUT", Duration::from_secs(240));
         self.host.dut.put_companion(role, &self.profile.file, &by).await
     }

@@ -23,7 +23,7 @@ const TRUNCATED_LINE: &str = "head -c $(($(stat -c %s {update-file}) / 2)) {upda
 const BIT_FLIPPED_LINE: &str = "cp {update-file} {update-file}.bad && at=$(($(stat -c %s {update-file}) / 2)) \
      && old=$(od -An -tu1 -j $at -N 1 {update-file}.bad) \
      && printf \"\\\\$(printf %o $((old ^ 1)))\" | dd of={update-file}.bad bs=1 seek=$at conv=notrunc status=none \
-     && ! cmp -s {update-file} {update-file}.bad";
+     && [ \"$(od -An -tu1 -j $at -N 1 {update-file}.bad)\" != \"$old\" ]";
 const ANOTHER_BOARD_LINE: &str = "make() { {update-for-another-board}; }; make {update-file} {update-file}.bad && test -s {update-file}.bad";
 
 pub(super) const GARBAGE: Plot = Plot {
