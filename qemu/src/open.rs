@@ -67,13 +67,28 @@ pub async fn open(doc: &MachineDoc, request: SlotRequest, by: &Deadline) -> Rig<
 
 /// [`open`], and the hold on its machine.
 pub async fn open_with_handle(doc: &MachineDoc, request: SlotRequest, by: &Deadline) -> Rig<(Slot, Handle)> {
-    let (plan, parts) = prepare(doc, &request, by).await?;
+    open_with_tokens(doc, request, &Tokens::of_host(&dirs::runtime()?)?, by).await
+}
+
+/// [`open_with_handle`] with other tokens than the host's: for tests that run several machines.
+pub async fn open_with_tokens(
+    doc: &MachineDoc,
+    request: SlotRequest,
+    tokens: &Tokens,
+    by: &Deadline,
+) -> Rig<(Slot, Handle)> {
+    let (plan, parts) = prepare(doc, &request, tokens, by).await?;
     let unit = Unit::new(plan, parts);
     Ok((slot(&unit, &request), Handle(unit)))
 }
 
 /// Checks everything that can be wrong before QEMU runs.
-pub(crate) async fn prepare(doc: &MachineDoc, request: &SlotRequest, by: &Deadline) -> Rig<(Plan, Parts)> {
+pub(crate) async fn prepare(
+    doc: &MachineDoc,
+    request: &SlotRequest,
+    tokens: &Tokens,
+    by: &Deadline,
+) -> Rig<(Plan, Parts)> {
     doc.check()?;
     doc.check_board(&request.board)?;
     let machine = Machine::named(doc.machine);
@@ -94,7 +109,7 @@ pub(crate) async fn prepare(doc: &MachineDoc, request: &SlotRequest, by: &Deadli
         extra: doc.extra_disks.keys().map(|name| (name.clone(), disk(&format!("extra-{name}")))).collect(),
         start: Start::Cold,
     };
-    let token = Tokens::of_host(&dirs::runtime()?)?.take(by).await?;
+    let token = tokens.take(by).await?;
     let parts = Parts { folder, clock: request.clock.clone(), sink: request.sink.clone(), token };
     Ok((plan, parts))
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shakedown_core::{Deadline, Fault, InfraKind, Rig, Sha, Slot};
+use shakedown_host::dirs;
 use tokio::task::JoinHandle;
 
 use crate::MachineDoc;
@@ -22,6 +23,7 @@ use crate::open::{Handle, SlotRequest, prepare, slot};
 use crate::qmp::{Qmp, QmpError};
 use crate::session::Session;
 use crate::sparse::copy;
+use crate::tokens::Tokens;
 use crate::unit::Unit;
 
 const STATE: &str = "state";
@@ -107,7 +109,8 @@ pub async fn open_restored(
     snapshot: &Snapshot,
     by: &Deadline,
 ) -> Rig<(Slot, Handle)> {
-    let (plan, parts) = prepare(doc, &request, by).await?;
+    let tokens = Tokens::of_host(&dirs::runtime()?)?;
+    let (plan, parts) = prepare(doc, &request, &tokens, by).await?;
     let (from, to) = (snapshot.folder.clone(), parts.folder.clone());
     blocking(by, move || copy_disks(&from, &to)).await?;
     let unit = Unit::new(plan, parts);

@@ -10,7 +10,8 @@ use shakedown_core::{
     Chunk, Cursor, Deadline, Event, Hit, Mark, Mono, NoFence, Pace, RealClock, Sink, Slot, WaitEnd,
 };
 use shakedown_qemu::micro::{self, Kind, Kit};
-use shakedown_qemu::{Handle, MachineDoc, SlotRequest, open_with_handle};
+use shakedown_qemu::tokens::Tokens;
+use shakedown_qemu::{Handle, MachineDoc, SlotRequest, open_with_tokens};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a busy host, short enough for a test that hangs.
@@ -63,7 +64,9 @@ impl Bench {
     pub(crate) async fn of(name: &str, doc: &MachineDoc) -> Self {
         let events = Arc::new(Events::default());
         let request = SlotRequest { sink: events.clone(), ..Self::request(name) };
-        let (slot, handle) = open_with_handle(doc, request, &by("open the slot", 60)).await.unwrap();
+        // One test runs two machines; the host's tokens may be fewer.
+        let two = Tokens::new(shakedown_host::dirs::runtime().unwrap().join("qemus-of-tests"), 2);
+        let (slot, handle) = open_with_tokens(doc, request, &two, &by("open the slot", 60)).await.unwrap();
         Self { slot, handle, events }
     }
 
