@@ -4,7 +4,8 @@ use std::fmt;
 
 use shakedown_boards::BoardsError;
 use shakedown_conf::ConfError;
-use shakedown_core::{ExitCode, Fault, InfraKind};
+use shakedown_core::{ExitCode, Fault, InfraKind, Stop};
+use shakedown_suites::SuiteError;
 
 /// One error for the person at the terminal, and the exit code that goes with it.
 #[derive(Debug)]
@@ -58,11 +59,24 @@ impl From<BoardsError> for CliError {
     }
 }
 
+impl From<SuiteError> for CliError {
+    fn from(error: SuiteError) -> Self {
+        match error {
+            SuiteError::Document(error) => error.into(),
+            other => Self::refused(other),
+        }
+    }
+}
+
 impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
         let hint = fault.hint.clone();
-        // What somebody wrote into a document or a variable is refused; the rig itself is not to blame.
-        let exit = if fault.kind == InfraKind::Config { ExitCode::Refused } else { ExitCode::Infra };
+        let exit = match (&fault.stop, fault.kind) {
+            (Some(Stop::Cancelled(_)), _) => ExitCode::Interrupted,
+            // What somebody wrote into a document or a variable is refused; the rig itself is not to blame.
+            (_, InfraKind::Config) => ExitCode::Refused,
+            _ => ExitCode::Infra,
+        };
         Self { exit, hint, ..Self::infra(fault) }
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
-use shakedown_core::{Case, Clock, Deadline, Effect, ExitCode, Ledger, Pace, RealClock, Sabotage, Sha};
+use shakedown_core::{
+    Case, Clock, Deadline, Effect, ExitCode, Ledger, OsProfile, Pace, RealClock, Sabotage, Sha,
+};
 use shakedown_host::{HostShells, KeyPair, LockError};
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder, Sabotaged};
 use shakedown_suites::{Ask, Plan, Suites};
@@ -27,8 +29,8 @@ pub struct Args {
     /// The board type to test on: the rig's first slot for it is taken.
     #[arg(long, value_name = "SLUG")]
     board: Option<String>,
-    /// The slot to test on, by its name in the rig file.
-    #[arg(long, value_name = "NAME", env = "SHAKEDOWN_SLOT", conflicts_with = "board")]
+    /// The slot to test on, by its name in the rig file. Else SHAKEDOWN_SLOT, when no board is given.
+    #[arg(long, value_name = "NAME", conflicts_with = "board")]
     slot: Option<String>,
     /// The rig file. Else SHAKEDOWN_RIG, ./rig.yaml, the built-in QEMU rig.
     #[arg(long, value_name = "FILE")]
@@ -87,9 +89,9 @@ enum Which {
 }
 
 pub(super) fn run(paths: &[PathBuf], args: Args) -> CliResult {
-    let suites = Suites::with_paths(paths).map_err(CliError::refused)?;
+    let suites = Suites::with_paths(paths)?;
     let ask = Ask { selection: args.selection.clone(), cases: args.cases.clone(), suite: args.suite.clone() };
-    let plan = suites.select(&ask).map_err(CliError::refused)?;
+    let plan = suites.select(&ask)?;
     if args.list {
         return Ok(list(&plan));
     }
@@ -123,12 +125,19 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         catalogue.board(board)?;
     }
     let rig = Rig::find(args.rig.as_deref())?;
-    let (slot_name, slot_doc) = rig.slot(args.slot.as_deref(), args.board.as_deref())?;
-    let board = catalogue.board(&slot_doc.board)?;
+    // A board on the line means more than a slot in the environment.
+    let usual =
+        || std::env::var("SHAKEDOWN_SLOT").ok().filter(|slot| args.board.is_none() && !slot.is_empty());
+    let slot = args.slot.clone().or_else(usual);
+    let (slot_name, slot_doc) = rig.slot(slot.as_deref(), args.board.as_deref())?;
+    let board = rig.board(&catalogue, slot_name, slot_doc)?;
     rig.check(slot_name, slot_doc, &board)?;
     if plan.entries.is_empty() {
-        return Err(CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") });
+        let error = CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") };
+        let what = format!("`{}` leaves nothing; `shakedown run --list` shows what there is", plan.name);
+        return Err(error.hint(what));
     }
+    let own = companions(args)?;
     let cancel = cancelled_by_signals();
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
@@ -141,7 +150,8 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),
     })?;
-    let (image, companions) = image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?;
+    let (image, mut companions) = image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?;
+    companions.extend(own);
     let scratch = shakedown_host::dirs::cache()?;
     let chosen = image::choose(&catalogue, &image, args.os.as_deref(), companions, &scratch)?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
@@ -158,7 +168,7 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let health = slot.log().map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
     let keys = KeyPair::generate()?;
     let identity = identity(&keys);
-    let cases = cases(suites, plan, args.sabotage)?;
+    let cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
     let head = head(args, &slot, &chosen, plan, suites.hash());
     let keep = args.keep;
     let request = Request {
@@ -199,22 +209,31 @@ fn verdict(ledger: &Ledger, exit: ExitCode) -> String {
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.
 async fn image_of(args: &Args, board: &str, plan: &Plan, by: &Deadline) -> Result<WithCompanions, CliError> {
-    let (image, mut companions) = match &args.image {
-        Some(image) => (image.clone(), shakedown_runner::companions(image).into_iter().collect()),
+    match &args.image {
+        Some(image) => Ok((image.clone(), shakedown_runner::companions(image).into_iter().collect())),
         None => {
             let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
             let roles =
                 needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect();
-            reference::image(board, &roles, by).await?
+            reference::image(board, &roles, by).await
         }
-    };
+    }
+}
+
+/// The companion files of the command line, before anything takes time.
+fn companions(args: &Args) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let mut companions = BTreeMap::new();
     for companion in &args.companions {
-        let Some((role, file)) = companion.split_once('=') else {
-            return Err(CliError::refused(format!("--companion `{companion}`: expected ROLE=FILE")));
+        let Some((role, file)) = companion.split_once('=').filter(|(role, _)| !role.is_empty()) else {
+            return Err(CliError::refused(format!("--companion `{companion}`: expected ROLE=FILE"))
+                .hint("for example --companion update=FILE"));
         };
+        std::fs::File::open(file).map_err(|error| {
+            CliError::refused(format!("--companion {companion}: cannot be read: {error}"))
+        })?;
         companions.insert(role.to_owned(), PathBuf::from(file));
     }
-    Ok((image, companions))
+    Ok(companions)
 }
 
 fn identity(keys: &KeyPair) -> Identity {
@@ -229,8 +248,13 @@ fn identity(keys: &KeyPair) -> Identity {
 }
 
 /// The cases themselves, or each sabotage of them as a case of its own.
-fn cases(suites: &Suites, plan: &Plan, sabotage: Option<Which>) -> Result<Vec<Arc<dyn Case>>, CliError> {
-    let cases = plan.entries.iter().map(|entry| entry.case().clone());
+fn cases(
+    suites: &Suites,
+    plan: &Plan,
+    profile: &OsProfile,
+    sabotage: Option<Which>,
+) -> Result<Vec<Arc<dyn Case>>, CliError> {
+    let cases = plan.cases(profile).into_iter();
     match sabotage {
         None => Ok(cases.collect()),
         Some(Which::All) => {
@@ -246,7 +270,7 @@ fn cases(suites: &Suites, plan: &Plan, sabotage: Option<Which>) -> Result<Vec<Ar
         Some(Which::Proven) => {
             let mut proven = Vec::new();
             for (id, name) in suites.proven() {
-                let case = suites.get(&id.0).map_err(CliError::refused)?.case().clone();
+                let case = suites.get(&id.0).map_err(CliError::refused)?.for_profile(profile);
                 let declared = case.spec().sabotage.iter().find(|sabotage| sabotage.id == *name).cloned();
                 proven.extend(declared.and_then(|sabotage| sabotaged(suites, &case, sabotage)));
             }

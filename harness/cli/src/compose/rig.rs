@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
 use shakedown_core::Board;
 use shakedown_qemu::MachineDoc;
@@ -116,6 +118,16 @@ impl Rig {
             }
         }
         Ok(Self { doc, from })
+    }
+
+    /// The board type that sits in a slot; an unknown one is told at its place in the rig file.
+    pub fn board(&self, catalogue: &Catalogue, name: &str, slot: &SlotDoc) -> Result<Arc<Board>, CliError> {
+        catalogue.board(&slot.board).map_err(|error| match error {
+            BoardsError::Unknown { got, known, .. } => {
+                self.doc.unknown_name(&format!("slots.{name}.board"), "board", &got, known).into()
+            }
+            error @ BoardsError::Document(_) => error.into(),
+        })
     }
 
     /// Whether a slot fits its board, before anything is opened.
