@@ -28,7 +28,8 @@ pub(crate) fn nonce(bytes: usize) -> String {
     let mut nonce = vec![0; bytes];
     // Without random numbers names are only easier to guess.
     let _ = getrandom::fill(&mut nonce);
-    nonce.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    nonce.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A line of shell that writes its input into `temp`, readable by nobody else.

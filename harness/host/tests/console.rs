@@ -169,9 +169,9 @@ impl Uart {
     fn into(mut port: std::fs::File) -> Self {
         let fifo = Arc::new(Mutex::new(VecDeque::new()));
         let (taken, lost) = (Arc::downgrade(&fifo), Arc::default());
-        let (_never, pace) = std::sync::mpsc::channel::<()>();
+        let (never, pace) = std::sync::mpsc::channel::<()>();
         std::thread::spawn(move || {
-            let _open = _never;
+            let _open = never;
             while let Some(fifo) = taken.upgrade() {
                 let byte = fifo.lock().unwrap().pop_front();
                 if let Some(byte) = byte {
@@ -309,6 +309,5 @@ async fn a_pump_over_tcp_waits_for_its_listener_and_ends_when_dropped() {
 async fn the_bench_of_the_shell_runs() {
     let mut spans = bench::shell_round_trip(200).await.unwrap();
     spans.sort();
-    println!("console round trip: p50 {:?}, p95 {:?}", spans[100], spans[190]);
     assert!(spans[100] < Duration::from_millis(20), "{:?}", spans[100]);
 }

@@ -119,7 +119,7 @@ async fn files_arrive_whole_or_not_at_all() {
     let sshd = Sshd::start("ed25519", "").await;
     let shell = connect(&sshd.target()).await.unwrap();
     let by = within(30.0, "files");
-    let data: Vec<u8> = (0..3_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
+    let data: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
     let path = sshd.dir.path().join("a file's name").display().to_string();
     shell.put(&path, &data, 0o640, &by).await.unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), data);
@@ -267,7 +267,6 @@ async fn a_round_trip_is_a_matter_of_milliseconds() {
         spans.push(shell.run(&Cmd::sh("true"), &by).await.unwrap().took);
     }
     spans.sort();
-    println!("SSH round trip: p50 {:?}, p95 {:?}", spans[50], spans[95]);
     // Nagle or a polling sleep would show as 40 ms or more.
     assert!(spans[50] < Duration::from_millis(30), "{:?}", spans[50]);
 }

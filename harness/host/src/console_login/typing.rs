@@ -37,10 +37,10 @@ pub(super) async fn send(console: &Console, bytes: &[u8], by: &Deadline) -> Resu
     tx(console)?.send(bytes, by).await.map_err(ShellError::Rig)
 }
 
-/// Types a short line where a line editor echoes in any shape: in the smallest pieces, the
-/// next one when the console stirred. Whether it arrived, its effect must show.
+/// Types a short line where a line editor echoes in any shape: byte by byte, the next one
+/// when the console stirred. Whether it arrived, its effect must show.
 pub(super) async fn gently(console: &Console, text: &str, by: &Deadline) -> Result<(), ShellError> {
-    for piece in text.as_bytes().chunks(SMALLEST) {
+    for piece in text.as_bytes().chunks(1) {
         let mut cursor = console.log.here();
         send(console, piece, by).await?;
         let limit = by.child("the console to stir", STIR);

@@ -80,7 +80,7 @@ async fn attempt(target: &SshTarget, with: With, by: &Deadline) -> Result<Attemp
 struct Answer<'a>(&'a str);
 
 impl KeyboardInteractivePrompt for Answer<'_> {
-    fn prompt<'a>(&mut self, _user: &str, _instructions: &str, prompts: &[Prompt<'a>]) -> Vec<String> {
+    fn prompt(&mut self, _user: &str, _instructions: &str, prompts: &[Prompt<'_>]) -> Vec<String> {
         prompts.iter().map(|_| self.0.to_owned()).collect()
     }
 }

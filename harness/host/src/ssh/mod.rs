@@ -96,7 +96,7 @@ impl SshShell {
         let thread = move || match connect::connect(&target, &of_thread, &limit) {
             Ok((wire, fingerprint)) => {
                 let _ = reply.send(Ok(fingerprint));
-                serve(wire, &work, &of_thread);
+                serve(&wire, &work, &of_thread);
             }
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -171,7 +171,7 @@ async fn wait<T>(
 }
 
 /// The thread's work once it is logged in.
-fn serve(wire: Wire, work: &mpsc::Receiver<Job>, line: &Line) {
+fn serve(wire: &Wire, work: &mpsc::Receiver<Job>, line: &Line) {
     let why = loop {
         let job = match work.try_recv() {
             Ok(job) => job,
@@ -186,7 +186,7 @@ fn serve(wire: Wire, work: &mpsc::Receiver<Job>, line: &Line) {
             let _ = job.reply.send(Err(ShellError::Dut(Unreachable::Hung(stop))));
             continue;
         }
-        let done = exec::run(&wire, &job.cmd, &job.by);
+        let done = exec::run(wire, &job.cmd, &job.by);
         let lost = match &done {
             Err(error) => Some(format!("the session was given up: {error}")),
             Ok(_) => None,
