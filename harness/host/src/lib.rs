@@ -4,6 +4,11 @@
 //!   `run_ok` to its end, `start` for long-lived ones ([`Child`]).
 //! - [`warden`]: a second process that cleans up when this one dies in any way. Binaries
 //!   call [`warden::serve_if_asked`] first in `main`.
+//! - [`lock::acquire`]: one slot, one holder, and who it is.
+//! - [`pump`]: a thread that reads a terminal, a socket or any source into a console log.
+//! - [`SshShell`] and [`ConsoleShell`] are the two shells, [`HostShells`] makes them for the
+//!   runner; [`ssh::path`] and [`ssh::port_open`] look without logging in.
+//! - [`KeyPair`], [`NtpServer`], [`dirs`]: a run's key, the host's time, where files go.
 
 #[doc(hidden)]
 pub mod bench;
