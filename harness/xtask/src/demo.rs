@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let arm = args.board != "generic-amd64";
     let mut needed = vec![packages::BUILD, packages::IMAGE, packages::QEMU];
     if arm {
-        needed.extend([packages::IMAGE_ARM64, packages::QEMU_MORE]);
+        needed.push(packages::QEMU_MORE);
     }
     packages::install(&needed)?;
     cargo(["build", "--package", "shakedown"]).run()?;

@@ -55,6 +55,16 @@ pub(crate) struct Stage {
 pub(crate) enum Run {
     /// Cargo with these arguments.
     Cargo(&'static [&'static str]),
+    /// The command itself.
+    Build,
+    /// All tests, compiled only.
+    BuildTests,
+    /// Lints, warnings denied.
+    Clippy,
+    /// The tests inside the crates.
+    Unit,
+    /// These integration tests.
+    Tests(&'static [&'static str]),
     /// The dev build of `shakedown` with these arguments, and the exit code it must have.
     Shakedown(&'static [&'static str], i32),
     /// The rules of the workspace.
@@ -63,17 +73,57 @@ pub(crate) enum Run {
     Images,
 }
 
+/// One set of features for every build, so that nothing is compiled twice.
+pub(crate) const FEATURES: &[&str] = &["--workspace", "--features", "shakedown-qemu/micro"];
+
 const fn cargo(name: &'static str, tier: Tier, args: &'static [&'static str]) -> Stage {
     Stage { name, tier, run: Run::Cargo(args), full: false }
+}
+
+const fn tests(name: &'static str, tier: Tier, names: &'static [&'static str]) -> Stage {
+    Stage { name, tier, run: Run::Tests(names), full: false }
+}
+
+const fn shakedown(name: &'static str, tier: Tier, args: &'static [&'static str]) -> Stage {
+    Stage { name, tier, run: Run::Shakedown(args, 0), full: false }
+}
+
+const fn only_full(stage: &Stage) -> Stage {
+    Stage { full: true, name: stage.name, tier: stage.tier, run: stage.run }
 }
 
 /// All stages, in order.
 pub(crate) const STAGES: &[Stage] = &[
     cargo("fmt", Tier::Build, &["fmt", "--all", "--", "--check"]),
-    cargo("build", Tier::Build, &["build", "--package", "shakedown"]),
-    cargo("clippy", Tier::Build, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     Stage { name: "tidy", tier: Tier::Build, run: Run::Tidy, full: false },
-    cargo("build-tests", Tier::Build, &["test", "--workspace", "--no-run"]),
-    cargo("unit", Tier::T0, &["test", "--workspace", "--lib", "--bins"]),
+    Stage { name: "build", tier: Tier::Build, run: Run::Build, full: false },
+    Stage { name: "build-tests", tier: Tier::Build, run: Run::BuildTests, full: false },
+    Stage { name: "clippy", tier: Tier::Build, run: Run::Clippy, full: false },
+    Stage { name: "unit", tier: Tier::T0, run: Run::Unit, full: false },
+    tests(
+        "documents",
+        Tier::T0,
+        &["errors", "hostile", "catalogue", "porter", "embedded", "steps", "contract", "bad_input", "dut"],
+    ),
+    tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
+    tests("reports", Tier::T0, &["goldens", "robust"]),
+    tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot"]),
+    tests("media", Tier::T1, &["media"]),
+    tests("readers", Tier::T1, &["consumers", "chromium"]),
     Stage { name: "images", tier: Tier::Images, run: Run::Images, full: false },
+    tests("micro-guests", Tier::T2, &["micro"]),
+    tests("faults", Tier::T2, &["faults"]),
+    shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),
+    shakedown("demo", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "demo"]),
+    shakedown("update", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "update"]),
+    shakedown("arm64", Tier::T4, &["run", "--board", "generic-aarch64", "--selection", "quick"]),
+    only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
+    only_full(&shakedown("all", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "all"])),
+    only_full(&shakedown(
+        "arm64-all",
+        Tier::T4,
+        &["run", "--board", "generic-aarch64", "--selection", "all"],
+    )),
+    only_full(&tests("identical-images", Tier::Images, &["identical"])),
+    only_full(&cargo("doc-tests", Tier::T0, &["test", "--workspace", "--doc"])),
 ];

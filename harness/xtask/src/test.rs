@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::packages;
 use crate::shell::{Background, cargo, line, shakedown, target_dir};
-use crate::stages::{Run, STAGES, Stage, Tier};
+use crate::stages::{FEATURES, Run, STAGES, Stage, Tier};
 use crate::tidy;
 
 /// `cargo xtask test`.
@@ -34,7 +34,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::install(&[
         packages::BUILD,
         packages::IMAGE,
-        packages::IMAGE_ARM64,
         packages::QEMU,
         packages::QEMU_MORE,
         packages::TEST,
@@ -78,6 +77,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
     match stage.run {
         Run::Cargo(args) => cargo(args).run(),
+        Run::Build => built("build", &[]),
+        Run::BuildTests => built("test", &["--no-run"]),
+        Run::Clippy => built("clippy", &["--all-targets", "--", "-D", "warnings"]),
+        Run::Unit => built("test", &["--lib", "--bins"]),
+        Run::Tests(names) => {
+            let names: Vec<_> = names.iter().flat_map(|name| ["--test", name]).collect();
+            built("test", &names)
+        }
         Run::Shakedown(args, wanted) => {
             let argv =
                 [shakedown().display().to_string()].into_iter().chain(args.iter().map(ToString::to_string));
@@ -95,11 +102,22 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
     }
 }
 
+fn built(verb: &str, rest: &[&str]) -> anyhow::Result<()> {
+    cargo([verb].iter().chain(FEATURES).chain(rest)).run()
+}
+
 /// Both architectures, one after the other, while cargo compiles the tests.
 fn build_images() -> anyhow::Result<Background> {
     let log = target_dir().join("xtask/images.log");
-    line([shakedown().as_os_str(), "image".as_ref(), "build".as_ref(), "--arch".as_ref(), "all".as_ref()])
-        .background(&log)
+    line([
+        shakedown().as_os_str(),
+        "image".as_ref(),
+        "build".as_ref(),
+        "--arch".as_ref(),
+        "all".as_ref(),
+        "--updates".as_ref(),
+    ])
+    .background(&log)
 }
 
 fn summary(
