@@ -60,7 +60,7 @@ impl Outcome {
             Self::Blocked { by } => format!("needs {by}"),
             Self::Error { what } => what.clone(),
             Self::Infra(fault) => fault.to_string(),
-            Self::Undetermined { seen } => seen.join("; "),
+            Self::Undetermined { seen } => seen.first().cloned().unwrap_or_default(),
         }
     }
 }
