@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use shakedown_core::ExitCode;
-use shakedown_media::ImageInfo;
+use shakedown_media::{ImageInfo, Table};
 
 use shakedown_os::Arch;
 use tokio_util::sync::CancellationToken;
@@ -96,11 +96,15 @@ pub(super) fn run(args: Args) -> CliResult {
 fn show(info: &ImageInfo) {
     let image = &info.image;
     println!("{}", image.path.display());
-    println!("  {} bytes of payload ({:?})", image.size, info.container);
+    println!("  {} bytes of payload ({})", image.size, info.container);
     println!("  SHA-256 of the file     {}", image.sha256);
     println!("  SHA-256 of the payload  {}", image.payload);
     let layout = &info.disk.layout;
-    println!("\n{:?} partition table", layout.table);
+    match &layout.table {
+        Table::Gpt { disk } => println!("\nGPT partition table, disk {disk}"),
+        Table::Mbr { disk } => println!("\nMBR partition table, disk {disk}"),
+        Table::Iso => println!("\nISO 9660 volume without a partition table"),
+    }
     println!("  {:>2}  {:<14} {:>9}  {:<8} label", "#", "name", "MiB", "type");
     for partition in &layout.partitions {
         let (kind, label) = partition.fs.as_ref().map_or((String::new(), String::new()), |fs| {

@@ -1,0 +1,616 @@
+//! Bad input, through the real binary: exit code and message of each. No machine is switched on.
+//!
+//! `cargo test -p shakedown --test bad_input`.
+
+mod support;
+
+use std::io::Write;
+
+use libtest_mimic::{Arguments, Trial};
+use shakedown_host::warden;
+use support::{Place, Run, by, guest, micro, trial};
+
+fn main() {
+    warden::serve_if_asked();
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    let tests: Vec<Trial> = vec![
+        trial("names_that_do_not_exist_get_the_nearest_that_does", names),
+        trial("a_line_that_cannot_be_understood_is_refused", usage),
+        trial("a_rig_file_is_refused_at_its_place", rig_files),
+        trial("private_boards_and_profiles_are_refused_at_their_place", private_boards),
+        trial("private_suites_are_refused_at_their_place", private_suites),
+        trial("ten_megabytes_of_garbage_are_refused_at_once", garbage),
+        trial("damaged_images_say_what_is_wrong", damaged_images),
+        trial("files_that_are_no_images_say_what_they_are", no_images),
+        trial("an_image_whose_os_is_not_known_asks_for_it", unknown_os),
+        trial("an_image_larger_than_the_disk_is_refused_before_the_boot", too_large),
+        trial("a_missing_or_old_qemu_says_what_to_install", qemu),
+        trial("an_output_folder_that_cannot_be_made_is_refused", output_folder),
+        trial("a_held_slot_names_its_holder", held_slot),
+        trial("nothing_selected_is_nothing_ran", nothing),
+        trial("boards_are_listed_shown_and_checked", boards),
+        trial("schemas_are_json", schemas),
+        trial("an_image_is_looked_into_without_mounting", image_info),
+        trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
+        trial("the_list_shows_what_would_run", list),
+    ];
+    libtest_mimic::run(&args, tests).exit();
+}
+
+async fn names() {
+    let place = Place::new();
+    let board = "; did you mean `generic-amd64`?\n  help: known: generic-aarch64, generic-amd64";
+    for (args, err) in [
+        (&["run", "--board", "generic-amd46"][..], format!("error: unknown board `generic-amd46`{board}")),
+        (&["boards", "show", "generic-amd46"], format!("error: unknown board `generic-amd46`{board}")),
+        (
+            &["run", "--slot", "amd46"],
+            "error: no slot `amd46` in the built-in QEMU rig\n hint: did you mean `amd64`? \
+             There are: aarch64 (generic-aarch64), amd64 (generic-amd64)"
+                .into(),
+        ),
+        (
+            &["run", "--case", "os::swap::zram-sice"],
+            "error: no case `os::swap::zram-sice`; did you mean `os::swap::zram-size`?".into(),
+        ),
+        (&["run", "--selection", "dem"], "error: no selection `dem`; did you mean `demo`?".into()),
+        (&["run", "--suite", "oss"], "error: no suite `oss`; did you mean `os`?".into()),
+        (&["run", "--path", "nowhere", "--board", "generic-amd64"], "error: nowhere: is no folder".into()),
+    ] {
+        place.run(args).await.refused(2, &err);
+    }
+    micro::documents(&place, "4s");
+    let image = place.file("good.img", guest::image(&guest::good()));
+    micro::disk_rig(&place);
+    place
+        .run(&["run", "--path", "private", "--image", image.to_str().unwrap(), "--os", "mikro"])
+        .await
+        .refused(
+            2,
+            "error: unknown OS profile `mikro`; did you mean `micro`?\n  \
+         help: known: balenaos, micro, micro-mute, micro-other, micro-refused, reference",
+        );
+}
+
+async fn usage() {
+    let mut place = Place::new();
+    place.run(&["run", "--bord", "x"]).await.says(2, &["unexpected argument '--bord'", "'--board'"]);
+    place.run(&["run", "--repeat", "0"]).await.says(2, &["invalid value '0' for '--repeat <N>'", "1..=1000"]);
+    place.run(&["schema", "bord"]).await.says(2, &["invalid value 'bord'", "'board'"]);
+    place.run(&[]).await.says(2, &["Usage: shakedown", "Exit codes:"]);
+    place.run(&["--version"]).await.says(0, &["shakedown "]);
+    let what =
+        "error: --companion `update.tar`: expected ROLE=FILE\n hint: for example --companion update=FILE";
+    place.run(&["run", "--board", "generic-amd64", "--companion", "update.tar"]).await.refused(2, what);
+    let what =
+        "error: --companion update=nowhere.tar: cannot be read: No such file or directory (os error 2)";
+    place
+        .run(&["run", "--board", "generic-amd64", "--companion", "update=nowhere.tar"])
+        .await
+        .refused(2, what);
+    // A slot in the environment is what a person works with; a board on the line is what they mean now.
+    place.env("SHAKEDOWN_SLOT", "aarch64");
+    place.run(&["run", "--board", "generic-amd46"]).await.says(2, &["unknown board `generic-amd46`"]);
+}
+
+async fn rig_files() {
+    let place = Place::new();
+    let slot =
+        |inside: &str| format!("rig: x\nslots:\n  a: {{ board: generic-amd64, qemu: {{ {inside} }} }}\n");
+    for (text, lines) in [
+        (
+            slot("machine: q35, memroy: 1GiB"),
+            &[
+                "error: rig.yaml:3:52: slots.a.qemu.memroy: unknown field `memroy`; did you mean `memory`?\n",
+                " 3 |   a: { board: generic-amd64, qemu: { machine: q35, memroy: 1GiB } }\n",
+                "   |                                                    ^^^^^^\n",
+                "  help: fields: `machine`, `cpus`, `memory`, ",
+            ][..],
+        ),
+        (
+            slot("machine: q35, cpus: many"),
+            &[
+                "error: rig.yaml:3:58: slots.a.qemu.cpus: expected a whole number from 0 to 255, got the text \"many\"\n",
+            ],
+        ),
+        (
+            slot("machine: q35, memory: 1GiB, memory: 2GiB"),
+            &["error: rig.yaml:3:66: slots.a.qemu: `memory` stands here twice (first on line 3)\n"],
+        ),
+        (
+            slot("machine: q35, cpus: 99"),
+            &["error: rig.yaml:3:58: slots.a.qemu.cpus: expected 1 to 16, got 99\n"],
+        ),
+        (
+            slot("machine: q36"),
+            &["error: rig.yaml:3:47: slots.a.qemu.machine: ", "`q36`", "did you mean `q35`?"],
+        ),
+        ("rig: x\nslots: {}\n".into(), &["error: rig.yaml:2:8: slots: a rig has at least one slot\n"]),
+        (
+            "rig: x\nslots:\n  a: { board: generic-amd64 }\n".into(),
+            &["error: rig.yaml:3:3: slots.a.consoles: `main` is missing: boots are watched on it\n"],
+        ),
+        (
+            slot("machine: q35").replace("amd64", "amd46"),
+            &[
+                "error: rig.yaml:3:15: slots.a.board: unknown board `generic-amd46`; did you mean `generic-amd64`?\n",
+            ],
+        ),
+        ("".into(), &["error: rig.yaml:1:1: the document is empty\n"]),
+        ("rig: [unclosed\n".into(), &["error: rig.yaml:"]),
+    ] {
+        place.file("rig.yaml", &text);
+        let ran = place.run(&["run", "--slot", "a", "--rig", "rig.yaml"]).await;
+        ran.says(2, lines);
+        assert!(ran.out.is_empty(), "{}", ran.all());
+        // The same file is found without being named.
+        let found = place.run(&["run", "--slot", "a"]).await;
+        assert_eq!((found.code, &found.err), (ran.code, &ran.err));
+    }
+    place
+        .run(&["run", "--slot", "a", "--rig", "nowhere.yaml"])
+        .await
+        .refused(2, "error: nowhere.yaml: cannot be read: No such file or directory (os error 2)");
+    place.file("rig.yaml", "rig: x\nslots:\n  a: { board: generic-amd64, qemu: { machine: q35 } }\n  b: { board: generic-amd64, qemu: { machine: q35 } }\n");
+    place.run(&["run"]).await.refused(
+        2,
+        "error: rig.yaml has several slots\n hint: say which with --board or --slot: a (generic-amd64), b (generic-amd64)",
+    );
+}
+
+async fn private_boards() {
+    let place = Place::new();
+    let board = "board: mine\nextends: pc\nname: Mine\nprovision: { disk-image: {} }\n";
+    for (file, text, lines) in [
+        (
+            "catalogue/mine.yaml",
+            board.replace("name", "nmae"),
+            &[
+                "catalogue/mine.yaml:3:1: nmae: unknown field `nmae`; did you mean `name`?\n",
+                " 3 | nmae: Mine\n",
+                "   | ^^^^\n",
+            ][..],
+        ),
+        (
+            "catalogue/mine.yaml",
+            format!("{board}baud: fast\n"),
+            &[
+                "catalogue/mine.yaml:5:7: baud: expected a whole number from 0 to 4294967295, got the text \"fast\"\n",
+            ],
+        ),
+        (
+            "catalogue/mine.yaml",
+            format!("{board}name: Twice\n"),
+            &["catalogue/mine.yaml:5:1: `name` stands here twice (first on line 3)\n"],
+        ),
+        (
+            "catalogue/mine.yaml",
+            board.replace("pc", "ring-a"),
+            &["families/ring-b.yaml:2:10: extends: goes in a circle: ring-a → ring-b → ring-a\n"],
+        ),
+        (
+            "catalogue/mine.yaml",
+            board.replace("pc", "pd"),
+            &["catalogue/mine.yaml:2:10: extends: unknown family `pd`; did you mean `pc`?\n"],
+        ),
+        (
+            "catalogue/mine.yaml",
+            format!("{board}boot: {{ bad: [{{ id: x, pattern: '(', says: x, blame: os }}] }}\n"),
+            &["catalogue/mine.yaml:5:33: boot.bad[0].pattern: "],
+        ),
+    ] {
+        place.file("private/families/ring-a.yaml", "family: ring-a\nextends: ring-b\n");
+        place.file("private/families/ring-b.yaml", "family: ring-b\nextends: ring-a\n");
+        place.file(&format!("private/{file}"), text);
+        let first = place.run(&["boards", "show", "mine", "--path", "private"]).await;
+        first.says(2, &["error: private/"]);
+        first.says(2, lines);
+        // The circle of families is one more error of `check` where nobody extends it.
+        place.run(&["boards", "check", "--path", "private"]).await.says(2, lines);
+        let listed = place.run(&["boards", "list", "--path", "private"]).await;
+        listed.says(0, &["generic-amd64", "mine ", "broken: "]);
+        place.run(&["run", "--board", "mine", "--path", "private"]).await.says(2, lines);
+    }
+}
+
+async fn private_suites() {
+    let place = Place::new();
+    let suite = "module: mine::looks
+cases:
+  - id: answers
+    title: the DUT answers
+    effect: read-only
+    within: 10s
+    check:
+      - run: echo up
+        says: the DUT does not answer
+        expect: { matches: ['up'] }
+    sabotage:
+      - { id: none, edits: [{ shell: 'false' }], must-say: nothing }
+";
+    for (text, lines) in [
+        (
+            suite.replace("title", "titel"),
+            &["looks.yaml:4:5: cases[0].titel: unknown field `titel`; did you mean `title`?\n"][..],
+        ),
+        (suite.replace("10s", "10"), &["looks.yaml:6:13: cases[0].within: "]),
+        (
+            suite.replace("read-only", "read-onyl"),
+            &["looks.yaml:5:13: cases[0].effect: ", "did you mean `read-only`?"],
+        ),
+        (suite.replace("'up'", "'(up'"), &["looks.yaml:10:", "cases[0].check[0].expect.matches[0]", "`(up`"]),
+        (suite.replace("echo up", "echo {nonsense}"), &["looks.yaml:8:", "nonsense"]),
+        (suite.replace("    within: 10s\n", ""), &["looks.yaml:3:5: cases[0]: `within` is missing\n"]),
+    ] {
+        place.file("private/suites/mine/looks.yaml", &text);
+        for args in [&["run", "--list"][..], &["run", "--board", "generic-amd64"]] {
+            let ran = place.run(&[args, &["--path", "private"]].concat()).await;
+            ran.says(2, lines);
+            assert!(ran.err.starts_with("error: private/suites/mine/looks.yaml:"), "{}", ran.all());
+        }
+    }
+    place.file("private/suites/mine/looks.yaml", suite);
+    place
+        .run(&["run", "--list", "--path", "private", "--suite", "mine"])
+        .await
+        .says(0, &["mine::looks::answers  the DUT answers"]);
+}
+
+/// Random bytes, brackets without end, and one long line: none may take time or memory.
+async fn garbage() {
+    let place = Place::new();
+    const SIZE: usize = 10_000_000;
+    let mut state = 1_u32;
+    let noise = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let random: Vec<u8> = (0..SIZE).map(noise).collect();
+    let deep = "[".repeat(1_000_000).into_bytes();
+    let aliases = format!("rig: &a [x]\nslots: [{}]\n", "*a, ".repeat(200_000)).into_bytes();
+    for (bytes, what) in [
+        (random.clone(), "larger than 1024 KiB (10000000 bytes): no document of ours is"),
+        (vec![b'a'; SIZE], "larger than 1024 KiB (10000000 bytes): no document of ours is"),
+        (random[..1_000_000].to_vec(), "UTF-8"),
+        (deep, ""),
+        (aliases, ""),
+    ] {
+        for (file, args) in [
+            ("rig.yaml", &["run", "--slot", "a"][..]),
+            ("private/catalogue/mine.yaml", &["boards", "show", "mine", "--path", "private"]),
+            ("private/os/mine.yaml", &["boards", "check", "--path", "private"]),
+            ("private/suites/mine/looks.yaml", &["run", "--list", "--path", "private"]),
+        ] {
+            let path = place.file(file, &bytes);
+            let began = std::time::Instant::now();
+            let ran = place.run(args).await;
+            assert!(ran.err.starts_with(&format!("error: {file}")), "{}", &ran.all()[..500]);
+            ran.says(2, &[what]);
+            assert!(ran.err.len() < 4000, "{} bytes of message", ran.err.len());
+            assert!(began.elapsed().as_secs() < 20, "{file}: {:?}", began.elapsed());
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}
+
+/// Random data in the middle, so that every container is several blocks long.
+fn disk() -> Vec<u8> {
+    let mut disk = guest::image(&guest::good());
+    let mut state = 7_u32;
+    for byte in &mut disk[3 << 20..4 << 20] {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (state >> 24) as u8;
+    }
+    disk
+}
+
+async fn damaged_images() {
+    let place = Place::new();
+    let disk = disk();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&disk).unwrap();
+    let gz = gz.finish().unwrap();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(&disk).unwrap();
+    let xz = xz.finish().unwrap();
+    let mut zst = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zst.include_checksum(true).unwrap();
+    zst.write_all(&disk).unwrap();
+    let zst = zst.finish().unwrap();
+    let flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        bytes
+    };
+    let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let trailing = |bytes: &[u8]| [bytes, b"something else"].concat();
+    for (name, bytes, what) in [
+        ("a.img.gz", cut(&gz), "truncated: expected "),
+        ("a.img.xz", cut(&xz), "truncated: expected "),
+        ("a.img.zst", cut(&zst), "truncated: expected "),
+        ("a.img.gz", flipped(&gz), "corrupt near byte "),
+        ("a.img.xz", flipped(&xz), "corrupt near byte "),
+        ("a.img.zst", flipped(&zst), "corrupt near byte "),
+        ("a.img.gz", trailing(&gz), "expected the end of the gzip data at byte "),
+        ("a.img.zst", trailing(&zst), "expected the end of the zstd data at byte "),
+        ("a.img", disk[..2 << 20].to_vec(), "not bootable: "),
+    ] {
+        place.file(name, &bytes);
+        let run = ["run", "--slot", "amd64", "--os", "reference", "--image", name];
+        // Reading is the same code for both: one kind of damage is enough for `run`.
+        let both = [&["image", "info", name][..], &run];
+        for args in both.iter().take(if what.starts_with("corrupt") { 2 } else { 1 }) {
+            let ran = place.run(args).await;
+            ran.says(2, &[what]);
+            assert!(ran.err.starts_with(&format!("error: image {name} refused: {what}")), "{}", ran.all());
+        }
+    }
+    for (name, bytes) in [("a.img.gz", &gz), ("a.img.xz", &xz), ("a.img.zst", &zst), ("a.img", &disk)] {
+        place.file(name, bytes);
+        let sha = shakedown_core::Sha::of(&disk).to_string();
+        place.run(&["image", "info", name]).await.says(0, &[&sha, "MICRO-BOOT"]);
+    }
+}
+
+async fn no_images() {
+    let place = Place::new();
+    place.file("empty.img", "");
+    place.file("text.img", "hello\n".repeat(1000));
+    place.file("zeros.img", vec![0; 1 << 20]);
+    place.file("one.img", "x");
+    std::fs::create_dir(place.path("folder.img")).unwrap();
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(place.path("two.zip")).unwrap());
+    for name in ["a.img", "b.img"] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&disk()).unwrap();
+    }
+    zip.finish().unwrap();
+    for (name, what) in [
+        ("empty.img", "expected a disk image, got an empty file"),
+        ("folder.img", "expected a regular file, got a directory"),
+        ("two.zip", "expected exactly one file in the zip, got 2: a.img, b.img"),
+        ("nowhere.img", "cannot open: No such file or directory (os error 2)"),
+        ("text.img", "not a disk image: expected a partition table (GPT or MBR) or an ISO 9660 volume, got "),
+        (
+            "zeros.img",
+            "not a disk image: expected a partition table (GPT or MBR) or an ISO 9660 volume, got ",
+        ),
+        ("one.img", "not a disk image: expected a partition table (GPT or MBR) or an ISO 9660 volume, got "),
+    ] {
+        for args in
+            [&["run", "--slot", "amd64", "--os", "reference", "--image", name][..], &["image", "info", name]]
+        {
+            let ran = place.run(args).await;
+            ran.says(2, &[]);
+            assert!(ran.err.starts_with(&format!("error: image {name} refused: {what}")), "{}", ran.all());
+        }
+    }
+}
+
+async fn unknown_os() {
+    let place = Place::new();
+    place.file("other.img", guest::image(&guest::good()));
+    place.run(&["run", "--slot", "amd64", "--image", "other.img"]).await.refused(
+        2,
+        "error: other.img shows no os-release, so its OS is not known\n hint: say which with --os: balenaos, reference",
+    );
+}
+
+/// The run begins, for only its slot knows how large the disk is; the DUT is never switched on.
+async fn too_large() {
+    let place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    let mut image = guest::image(&guest::good());
+    image.resize((guest::DISK + 512) as usize, 0);
+    place.file("large.img", &image);
+    let ran = place
+        .run(&["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "large.img"])
+        .await;
+    ran.says(2, &["large.img does not fit: expected a medium of at least 8389120 bytes, got 8388608 bytes"]);
+    let run = Run::read(&place.last());
+    run.ended(ran.code, 2);
+    let (outcome, blame, because) = run.step("write image").failed.clone().expect("it failed");
+    assert_eq!((outcome.word(), blame.word(), because.as_str()), ("fail", "image", "image-refused"));
+    assert_eq!(run.ledger.boots, []);
+    assert_eq!(
+        run.case("micro::looks::answers").outcome.as_ref().unwrap().headline(),
+        "blocked by write image"
+    );
+}
+
+async fn qemu() {
+    let mut place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    place.file("good.img", guest::image(&guest::good()));
+    let args = ["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "good.img"];
+    std::fs::create_dir(place.path("bin")).unwrap();
+    place.env("PATH", place.path("bin").display().to_string());
+    place.run(&args).await.refused(
+        3,
+        "error: qemu-system-x86_64: cannot start qemu-system-x86_64: expected the program in PATH, got no such program\n \
+         hint: install it: apt-get install qemu-system-x86",
+    );
+    let old = place
+        .file("bin/qemu-system-x86_64", "#!/bin/sh\necho 'QEMU emulator version 5.2.0 (Debian 1:5.2)'\n");
+    std::fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    place.run(&args).await.refused(
+        3,
+        "error: qemu: cannot use qemu-system-x86_64: expected QEMU 7.2.0 or newer, got QEMU 5.2.0\n \
+         hint: Debian 12 and newer have it: apt-get install qemu-system-x86",
+    );
+}
+
+async fn output_folder() {
+    let place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    place.file("good.img", guest::image(&guest::good()));
+    place.file("taken", "a file");
+    let args =
+        ["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "good.img", "--out"];
+    // Root may write everywhere but below a file and in /proc.
+    for (out, why) in
+        [("taken", "Not a directory (os error 20)"), ("/proc/out", "No such file or directory (os error 2)")]
+    {
+        let ran = place.run(&[&args[..], &[out]].concat()).await;
+        ran.says(
+            2,
+            &[
+                &format!("error: cannot make the run's folder {out}/"),
+                &format!(": {why}\n hint: name another place with --out"),
+            ],
+        );
+    }
+}
+
+async fn held_slot() {
+    let mut place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    place.file("good.img", guest::image(&guest::good()));
+    let limit = by("slot lock", 10);
+    let folder = place.path("runtime/slots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(place.path("runtime"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .unwrap();
+    let lock =
+        shakedown_host::lock::acquire(&folder, "tests", "one", "shakedown run --keep", &limit).await.unwrap();
+    let args = ["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "good.img"];
+    let ran = place.run(&args).await;
+    let me = format!("error: tests/one is held by root (process {}) since 20", std::process::id());
+    ran.says(3, &[": `shakedown run --keep`\n hint: wait for it, or take another slot with --slot"]);
+    assert!(ran.err.starts_with(&me) || ran.err.contains("is held by "), "{}", ran.all());
+    assert!(!place.path("out").exists(), "nothing was begun");
+    drop(lock);
+    // Free again: the next thing that is wrong is said.
+    std::fs::create_dir(place.path("bin")).unwrap();
+    place.env("PATH", place.path("bin").display().to_string());
+    place.run(&args).await.says(3, &["apt-get install qemu-system-x86"]);
+}
+
+async fn nothing() {
+    let place = Place::new();
+    let args = ["run", "--board", "generic-amd64", "--selection", "quick", "--case", "update::*"];
+    place.run(&args).await.refused(
+        5,
+        "error: no case is selected\n hint: `quick update::*` leaves nothing; `shakedown run --list` shows what there is",
+    );
+    place.run(&[&args[..], &["--list"]].concat()).await.says(5, &["0 cases in `quick update::*`"]);
+}
+
+async fn boards() {
+    let place = Place::new();
+    let listed = place.run(&["boards", "list"]).await;
+    listed.says(0, &["generic-aarch64 ", "generic-amd64 ", "Generic x86_64 (GPT)"]);
+    assert_eq!(listed.out.lines().count(), 2, "{}", listed.all());
+    place
+        .run(&["boards", "show", "generic-amd64"])
+        .await
+        .says(0, &["Generic x86_64 (GPT) (generic-amd64)", "boot stages   firmware, "]);
+    let resolved = place.run(&["boards", "show", "generic-amd64", "--resolved"]).await;
+    resolved.says(0, &["# boards/catalogue/generic-amd64.yaml:", "# boards/families/linux.yaml:"]);
+    place.run(&["boards", "check"]).await.says(0, &["2 board(s), 2 OS profile(s): 0 error(s)"]);
+}
+
+async fn schemas() {
+    let place = Place::new();
+    for kind in ["rig", "board", "family", "os"] {
+        let ran = place.run(&["schema", kind]).await;
+        ran.says(0, &["\"$schema\"", "\"additionalProperties\": false"]);
+        serde_json::from_str::<serde::de::IgnoredAny>(&ran.out).unwrap();
+    }
+}
+
+async fn image_info() {
+    let place = Place::new();
+    let bytes = guest::image(&guest::good());
+    place.file("good.img", &bytes);
+    let sha = shakedown_core::Sha::of(&bytes).to_string();
+    let ran = place.run(&["image", "info", "good.img"]).await;
+    ran.says(
+        0,
+        &[
+            "good.img\n  5242880 bytes of payload (raw)\n",
+            &sha,
+            "MICRO-BOOT",
+            "config.json on partition 1\n  {}\n",
+        ],
+    );
+    let json = place.run(&["image", "info", "good.img", "--json"]).await;
+    json.says(0, &[&sha, "\"MICRO-BOOT\""]);
+    serde_json::from_str::<serde::de::IgnoredAny>(&json.out).unwrap();
+}
+
+/// A run that ends before the boot gives a real journal.
+async fn journals() {
+    let place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    let mut image = guest::image(&guest::good());
+    image.resize((guest::DISK + 512) as usize, 0);
+    place.file("large.img", &image);
+    place
+        .run(&["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "large.img"])
+        .await;
+    let journal = std::fs::read_to_string(place.last().join("journal.jsonl")).unwrap();
+    let lines: Vec<_> = journal.split_inclusive('\n').collect();
+    assert!(lines.len() > 8, "{journal}");
+    let whole = place.run(&["report", place.last().to_str().unwrap()]).await;
+    whole.says(0, &["report: "]);
+    for keep in 1..lines.len() {
+        let text = lines[..keep].concat() + &lines[keep][..lines[keep].len() / 2];
+        place.file("cut/journal.jsonl", text);
+        let ran = place.run(&["report", "cut"]).await;
+        ran.says(0, &["report: cut/report.html", "cut"]);
+        let run = Run::read(&place.path("cut"));
+        assert_ne!(run.ledger.problems, [], "after {keep} lines");
+        assert!(run.results.is_some_and(|results| !results.problems.is_empty()));
+        let html = std::fs::read_to_string(place.path("cut/report.html")).unwrap();
+        assert!(html.contains("large.img"), "the report of {keep} lines");
+    }
+    // A letter of a line in the middle: the chain of hashes shows where.
+    let place_of_edit = lines.len() / 2;
+    let edited: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| {
+            if index == place_of_edit {
+                line.replacen("write image", "wrote image", 1).replacen("\"seq\"", "\"seq\" ", 1)
+            } else {
+                (*line).to_owned()
+            }
+        })
+        .collect();
+    let edited = edited.concat();
+    assert_ne!(edited, journal);
+    place.file("edited/journal.jsonl", edited);
+    place.run(&["report", "edited"]).await.says(0, &["report: edited/report.html"]);
+    let run = Run::read(&place.path("edited"));
+    assert_ne!(run.ledger.problems, []);
+    let html = std::fs::read_to_string(place.path("edited/report.html")).unwrap();
+    assert!(html.contains("changed") || html.contains("edited"), "the report says so");
+    place.run(&["report", "edited", "--html", "only.html"]).await.says(0, &[]);
+    assert!(place.path("only.html").is_file());
+    place.file("none/journal.jsonl", "not a journal\n");
+    place.run(&["report", "none"]).await.refused(
+        2,
+        "error: none/journal.jsonl is not a journal of a run\n hint: give a run's folder, for example shakedown-out/latest",
+    );
+    place
+        .run(&["report", "nowhere"])
+        .await
+        .refused(2, "error: cannot read nowhere: No such file or directory (os error 2)");
+}
+
+async fn list() {
+    let place = Place::new();
+    let ran = place.run(&["run", "--list", "--selection", "demo"]).await;
+    ran.says(0, &["os::swap::zram-size  ", " cases in `demo`\n"]);
+    let all = place.run(&["run", "--list", "--selection", "all"]).await;
+    assert!(all.out.lines().count() >= 41, "at least 40 leaf cases: {}", all.all());
+    assert!(ran.out.lines().count() >= 31, "at least 30 in the demo: {}", ran.all());
+}

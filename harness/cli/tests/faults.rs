@@ -1,0 +1,345 @@
+//! Faults of small guests, through the real binary: outcome, blame, exit code and words of each.
+//!
+//! `cargo test -p shakedown --test faults`. Boots QEMU, one machine at a time.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Trial};
+use shakedown_core::{BootFailure, Outcome};
+use shakedown_host::warden;
+use shakedown_qemu::micro::Kind;
+use support::guest::{AGAIN, HALT, KERNEL, OFF, PAUSE, TAKE};
+use support::{Place, Ran, Run, by, guest, micro, scripted, trial};
+
+/// The boot, as a case.
+const BOOT: &str = "boot::cold::ready";
+const ANSWERS: &str = "micro::looks::answers";
+
+fn main() {
+    warden::serve_if_asked();
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    let tests: Vec<Trial> = vec![
+        trial("a_silent_console_is_undetermined", silent),
+        trial("a_flood_is_recorded_whole_and_does_not_hide_the_login", flood),
+        trial("a_flood_without_an_end_ends_at_the_deadline", endless),
+        trial("a_panic_at_boot_is_the_os", panic_at_boot),
+        trial("a_boot_loop_is_the_os", boot_loop),
+        trial("ssh_that_is_refused_after_a_login_is_the_os", ssh_refused),
+        trial("ssh_that_stays_mute_after_a_login_is_the_os", ssh_mute),
+        trial("a_server_that_is_not_ssh_is_the_os", not_ssh),
+        trial("no_network_after_a_login_is_undetermined", no_network),
+        trial("a_guest_that_switches_itself_off_is_the_os", switches_off),
+        trial("a_reboot_in_mid_case_is_the_os", reboot_in_case),
+        trial("a_qemu_that_is_killed_in_mid_case_is_the_rig", qemu_killed),
+        trial("a_killed_harness_leaves_nothing_and_gives_its_slot_back", harness_killed),
+        trial("an_interrupted_run_is_safe_and_says_so", interrupted),
+        trial("broken_cases_are_errors_of_the_harness", broken_cases),
+        trial("ports_that_are_taken_are_walked_around", ports_taken),
+        trial("a_full_output_disk_is_the_rig", disk_full),
+        trial("a_control_run_that_comes_up_blames_the_os", control_comes_up),
+        trial("a_control_run_that_stays_dark_blames_the_rig", control_stays_dark),
+    ];
+    libtest_mimic::run(&args, tests).exit();
+}
+
+/// The arguments of a run of one case under this profile.
+fn args(os: &str) -> Vec<&str> {
+    let common = ["run", "--path", "private", "--slot", "one", "--case", ANSWERS, "--image", "image", "--os", os];
+    common.to_vec()
+}
+
+/// A place with a micro guest, whose only case has so long.
+async fn of_kind(kind: Kind, within: &str) -> Place {
+    let place = Place::new();
+    micro::documents(&place, within);
+    micro::guest_rig(&place, kind).await;
+    place.file("image", guest::image(&guest::good()));
+    place
+}
+
+/// A place with a guest that plays this script.
+fn of_script(script: &str) -> Place {
+    let place = Place::new();
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    place.file("image", guest::image(script));
+    place
+}
+
+async fn run(place: &Place, os: &str) -> (Ran, Run) {
+    let ran = place.run(&args(os)).await;
+    assert!(!ran.err.contains("panicked"), "{}", ran.all());
+    (ran, Run::read(&place.last()))
+}
+
+/// The case did not run, for the boot had failed; the config was written, and the reports are there.
+#[track_caller]
+fn blocked(run: &Run) {
+    let case = run.case(ANSWERS);
+    assert_eq!(case.outcome, Some(Outcome::Blocked { by: BOOT.into() }));
+    for file in ["report.html", "junit.xml", "results.tap", "summary.md", "console.log", "console.cast"] {
+        assert!(run.folder.join(file).is_file(), "{file} is missing");
+    }
+    let proof = run.step("inject identity").proof.as_deref().expect("a proof");
+    assert!(proof.contains("read back"), "{proof}");
+}
+
+#[track_caller]
+fn console(run: &Run) -> Vec<u8> {
+    std::fs::read(run.folder.join("console.log")).unwrap()
+}
+
+async fn silent() {
+    let place = of_kind(Kind::Silent, "4s").await;
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(BOOT, "undetermined", "undetermined", "dark-from-power-on", &[
+        "nothing was ever seen on the console: the DUT is dead, or its console is not connected",
+        "kernel not reached after power",
+        "power reads on",
+    ]);
+    run.ended(ran.code, 3);
+    blocked(&run);
+    ran.says(3, &["nothing was ever seen on the console", "report: "]);
+    assert_eq!(console(&run), b"");
+}
+
+/// 10 MB, as numbered lines: 100 MB would take an emulated serial port several minutes.
+async fn flood() {
+    const LINES: u32 = 100_000;
+    let place = of_kind(Kind::Flood { lines: LINES }, "4s").await;
+    let slow = |text: String| text.replace("micro login: '] }, within: 20s", "micro login: '] }, within: 150s");
+    let profile = std::fs::read_to_string(place.path("private/os/micro.yaml")).unwrap();
+    place.file("private/os/micro.yaml", slow(profile));
+    let (ran, run) = run(&place, "micro").await;
+    assert_eq!(run.case(BOOT).outcome, Some(Outcome::Pass), "{}", ran.all());
+    let said = console(&run);
+    let text = String::from_utf8_lossy(&said);
+    let lines = text.lines().filter(|line| line.starts_with("flood "));
+    let mut next = 0;
+    for line in lines {
+        assert_eq!(line.trim_end(), format!("flood {next:09} 0123456789abcdefghijklmnopqrstuvwxyz"));
+        next += 1;
+    }
+    assert_eq!(next, LINES);
+    println!("     {:.1} MB of console", said.len() as f64 / 1e6);
+    // 53 bytes a line; the recording with times is still a line of JSON each.
+    let timed = std::fs::read_to_string(run.folder.join("console.jsonl")).unwrap();
+    assert!(timed.lines().all(|line| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok()));
+}
+
+async fn endless() {
+    let place = of_script(&format!("{}\r\n{AGAIN}", "0123456789abcdef".repeat(16)));
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(BOOT, "fail", "os", "stuck-at-boot", &["kernel not reached after power", "0123456789abcdef"]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+    println!("     {:.1} MB of console", console(&run).len() as f64 / 1e6);
+    let html = std::fs::metadata(run.folder.join("report.html")).unwrap().len();
+    assert!(html < 20 << 20, "a report of {html} bytes");
+}
+
+async fn panic_at_boot() {
+    let place = of_kind(Kind::Panic, "4s").await;
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(BOOT, "fail", "os", "bad-line-at-boot", &[
+        "the kernel panicked (after ",
+        "Kernel panic - not syncing: sysrq triggered crash",
+    ]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+    ran.says(1, &["the kernel panicked"]);
+    let lines = &run.case(BOOT).console;
+    assert!(lines.iter().any(|line| line.contains("end Kernel panic")), "the lines after it: {lines:#?}");
+    let saved = |path: &str| run.ledger.files.iter().any(|file| file.path == path);
+    assert!(saved("dut/medium/boot/config.json"), "read off the medium: {:?}", run.ledger.files);
+}
+
+async fn boot_loop() {
+    let place = of_kind(Kind::Loop, "4s").await;
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(BOOT, "fail", "os", "reset-at-boot", &["unexpected reset after userspace", "Linux version "]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+    ran.says(1, &["unexpected reset after userspace"]);
+}
+
+async fn ssh_refused() {
+    let place = of_kind(Kind::Login, "4s").await;
+    let (ran, run) = run(&place, "micro-refused").await;
+    run.judged(BOOT, "fail", "os", "no-ssh-after-login", &["shell not reached after login"]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+    ran.says(1, &["shell not reached after login"]);
+}
+
+async fn ssh_mute() {
+    let place = of_kind(Kind::Login, "4s").await;
+    let (ran, run) = run(&place, "micro-mute").await;
+    run.judged(BOOT, "fail", "os", "mute-ssh-after-login", &["shell not reached after login"]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+}
+
+async fn not_ssh() {
+    let place = of_kind(Kind::Login, "4s").await;
+    let (ran, run) = run(&place, "micro-other").await;
+    run.judged(BOOT, "fail", "os", "not-ready-after-login", &["shell not reached after login"]);
+    run.ended(ran.code, 1);
+}
+
+async fn no_network() {
+    let place = of_script(&guest::good());
+    let (ran, run) = run(&place, "micro-refused").await;
+    run.judged(BOOT, "undetermined", "undetermined", "no-network-after-login", &[
+        "the DUT is up and its network does not answer: the DUT or the cable",
+        "the console is alive",
+        "the SSH port does not answer",
+    ]);
+    run.ended(ran.code, 3);
+    blocked(&run);
+}
+
+async fn switches_off() {
+    let place = of_script(&format!("{KERNEL}{PAUSE}{OFF}"));
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(BOOT, "fail", "os", "switched-itself-off", &["the console ended: guest powered off"]);
+    run.ended(ran.code, 1);
+    blocked(&run);
+    ran.says(1, &["guest powered off"]);
+}
+
+/// The case waits on a port that stays mute while the guest reboots under it.
+async fn reboot_in_case() {
+    let place = of_kind(Kind::Login, "35s").await;
+    let append = "console=ttyS0 micro=login rdinit=/bin/sh -- -c \
+                  \"(/bin/busybox sleep 20; /bin/busybox reboot -f) & exec /bin/sh /init\"";
+    micro::scripted_rig(&place, append).await;
+    let (ran, run) = run(&place, "micro").await;
+    run.judged(ANSWERS, "fail", "os", "rebooted-in-case", &["the DUT rebooted by itself", "Linux version "]);
+    run.ended(ran.code, 1);
+}
+
+async fn qemu_killed() {
+    let place = of_kind(Kind::Login, "120s").await;
+    let child = place.start(&args("micro"));
+    place.until_journal(&child, "\"case-started\":{\"case\":\"micro::looks::answers\"", 300).await;
+    let qemus = place.qemus();
+    assert_eq!(qemus.len(), 1, "{qemus:?}");
+    support::kill(qemus[0]);
+    let status = child.wait(&by("the end of the run", 300)).await.unwrap();
+    let run = Run::read(&place.last());
+    run.judged(ANSWERS, "infra", "rig", "process-died", &["QEMU was killed by signal 9 (KILL)"]);
+    run.ended(status.code(), 3);
+    assert!(child.tail().contains("QEMU was killed by signal 9"), "{}", child.tail());
+}
+
+async fn harness_killed() {
+    let place = of_script(&guest::good());
+    micro::documents(&place, "120s");
+    let child = place.start(&args("micro"));
+    place.until_journal(&child, "\"case-started\":{\"case\":\"micro::looks::answers\"", 300).await;
+    assert_eq!(place.qemus().len(), 1);
+    support::kill(child.pid());
+    let began = Instant::now();
+    let gone = by("the end of everything that it started", 5);
+    while !place.processes().is_empty() {
+        gone.pause(Duration::from_millis(10), || format!("{:?}", place.processes())).await.unwrap();
+    }
+    println!("     nothing left after {:.2} s", began.elapsed().as_secs_f64());
+    let first = place.last();
+    // The slot is free for the next, which ends as it should.
+    micro::documents(&place, "4s");
+    place.file("image", guest::image(&format!("{KERNEL}{OFF}")));
+    let (ran, second) = run(&place, "micro").await;
+    second.judged(BOOT, "fail", "os", "switched-itself-off", &["guest powered off"]);
+    second.ended(ran.code, 1);
+    assert_ne!(first, second.folder);
+    // What the first one wrote renders, and says that it was cut off.
+    let report = place.run(&["report", first.to_str().unwrap()]).await;
+    report.says(0, &["report: ", ANSWERS, "cut off"]);
+    let first = Run::read(&first);
+    assert_eq!((first.ledger.end.is_none(), first.case(ANSWERS).outcome.is_none()), (true, true));
+    assert_eq!(first.results.unwrap().exit_code, 3);
+}
+
+async fn interrupted() {
+    let place = of_script(&guest::good());
+    micro::documents(&place, "120s");
+    let child = place.start(&args("micro"));
+    place.until_journal(&child, "\"case-started\":{\"case\":\"micro::looks::answers\"", 300).await;
+    support::interrupt(child.pid());
+    let status = child.wait(&by("the end of the run", 120)).await.unwrap();
+    let run = Run::read(&place.last());
+    run.ended(status.code(), 130);
+    run.judged(ANSWERS, "undetermined", "undetermined", "interrupted", &["the run was interrupted"]);
+    assert!(child.tail().contains("interrupted: making the slot safe"), "{}", child.tail());
+    assert_eq!(place.processes(), Vec::<u32>::new(), "nothing is left");
+}
+
+/// Written in Rust, for no document can make such cases: they are refused when they are loaded.
+async fn broken_cases() {
+    let place = of_script(&guest::good());
+    let run = scripted::run(&place).await;
+    run.judged("broken::in::panics", "error", "harness", "broken-case", &["the case panicked: index out of bounds"]);
+    run.judged("broken::in::pattern", "error", "harness", "broken-case", &["pattern `(up`"]);
+    run.judged("broken::in::never-ends", "fail", "os", "too-late", &["what was waited for did not come"]);
+    run.ended(Some(70), 70);
+}
+
+/// Every port of a slot is the kernel's choice, asked for again when another took it in between.
+async fn ports_taken() {
+    // A narrow range, most of it taken: what is left must be found.
+    let taken: Vec<_> = (0..2000).map_while(|_| std::net::TcpListener::bind("127.0.0.1:0").ok()).collect();
+    assert!(taken.len() > 500, "{} listeners", taken.len());
+    let place = of_kind(Kind::Login, "4s").await;
+    let (ran, run) = run(&place, "micro").await;
+    assert_eq!(run.case(BOOT).outcome, Some(Outcome::Pass), "{}", ran.all());
+    run.judged(ANSWERS, "fail", "os", "ssh-mute", &["the SSH server accepts and stays mute, and the DUT lives"]);
+    run.ended(ran.code, 1);
+}
+
+/// In a file system of 300 KiB, which only the run sees.
+async fn disk_full() {
+    let place = of_script(&format!("{}\r\n{AGAIN}", "0123456789abcdef".repeat(16)));
+    std::fs::create_dir(place.path("out")).unwrap();
+    let line = format!(
+        "mount -t tmpfs -o size=300k tmpfs out && {{ '{}' {}; code=$?; ls -l out/* >&2; exit $code; }}",
+        support::SHAKEDOWN,
+        args("micro").join(" ")
+    );
+    let ran = place.run_program("unshare", &["--user", "--map-root-user", "--mount", "sh", "-c", &line]).await;
+    ran.says(3, &["No space left on device", "hint: free space in the output folder, or name another with --out"]);
+    assert!(!ran.err.contains("panicked"), "{}", ran.all());
+    assert!(place.qemus().is_empty());
+}
+
+async fn control_comes_up() {
+    let place = of_script(HALT);
+    place.file("control", guest::image(&guest::good()));
+    let ran = place.run(&[&args("micro")[..], &["--control", "control"]].concat()).await;
+    let run = Run::read(&place.last());
+    run.judged(BOOT, "fail", "os", "control-run-came-up", &["the image does not boot where the control image does"]);
+    assert_eq!(run.ledger.control, Some(Outcome::Pass));
+    run.ended(ran.code, 1);
+    ran.says(1, &["the image does not boot where the control image does"]);
+    blocked(&run);
+}
+
+async fn control_stays_dark() {
+    let place = of_script(HALT);
+    place.file("control", guest::image(&format!("{TAKE}{HALT}")));
+    let ran = place.run(&[&args("micro")[..], &["--control", "control"]].concat()).await;
+    let run = Run::read(&place.last());
+    run.judged(BOOT, "infra", "rig", "control-run-failed", &[
+        "expected ready, got the control image did not come up",
+        "a known-good image does not boot here either",
+    ]);
+    assert!(matches!(&run.ledger.control, Some(Outcome::Infra(_))), "{:?}", run.ledger.control);
+    run.ended(ran.code, 3);
+    ran.says(3, &["boot the control image"]);
+    let failed = run.ledger.boots.iter().filter(|boot| matches!(boot.end, Some(Err(BootFailure::Late { .. }))));
+    assert_eq!(failed.count(), 2, "two boots in the dark");
+}

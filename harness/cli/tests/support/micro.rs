@@ -1,0 +1,128 @@
+//! Private documents for guests of the tests: a board, OS profiles, a suite, and rigs.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use shakedown_qemu::micro::{Kind, Kit};
+
+use super::{Place, by, guest};
+
+const BOARD: &str = "board: micro-board
+name: Board of the tests
+arch: amd64
+extends: linux
+provision: { disk-image: {} }
+boot:
+  stages:
+    - { name: kernel, within: 10s }
+";
+
+/// An OS that is up at its login, and that nobody can log in to.
+const OS: &str = "os: micro
+name: OS of the tests
+os-release-ids: [micro]
+offers: [shell]
+ssh: { port: PORT, user: root }
+engine: { command: none, unit: none.service, process: none, healthy: 'true', tcp-port: 2375 }
+partitions: { boot: MICRO-BOOT, data: none }
+config: { file: config.json, mounted: /config.json, keys: { hostname: hostname, uuid: uuid, ssh-keys: sshKeys } }
+evidence: ['boot:/config.json']
+shutdown: 10s
+boot:
+  stages:
+    - { name: userspace, seen: { console: ['micro: (init|ready)'] }, within: 15s }
+    - { name: login, seen: { console: ['micro login: '] }, within: 20s }
+";
+
+/// One look at the DUT, which needs a shell.
+const SUITE: &str = "module: micro::looks
+cases:
+  - id: answers
+    title: the DUT answers
+    effect: read-only
+    within: WITHIN
+    check:
+      - run: echo up
+        says: the DUT does not answer
+        expect: { equals: up }
+    sabotage:
+      - id: none-that-works
+        edits: [{ shell: 'false' }]
+        must-say: nothing
+  - id: second
+    title: the DUT answers once more
+    effect: read-only
+    within: 4s
+    check:
+      - run: echo up
+        says: the DUT does not answer
+        expect: { equals: up }
+    sabotage:
+      - id: none-that-works
+        edits: [{ shell: 'false' }]
+        must-say: nothing
+";
+
+/// Writes board, profiles and suite below `private/`, for `--path private`.
+///
+/// `micro` is up at its login; its SSH port 1000 accepts and stays mute on a micro guest.
+/// `micro-refused`, `micro-mute` and `micro-other` want a shell after it, on a port that is
+/// refused, stays mute, and says something that is not SSH.
+pub(crate) fn documents(place: &Place, within: &str) {
+    place.file("private/catalogue/micro-board.yaml", BOARD);
+    place.file("private/suites/micro/looks.yaml", SUITE.replace("WITHIN", within));
+    place.file("private/os/micro.yaml", OS.replace("PORT", "1000"));
+    let shell = "    - { name: shell, seen: shell, within: 4s }\n";
+    for (name, port) in [("refused", "22"), ("mute", "1000"), ("other", "1001")] {
+        let text = OS.replace("os: micro", &format!("os: micro-{name}"));
+        let text = text.replace("[micro]", &format!("[micro-{name}]")).replace("PORT", port) + shell;
+        place.file(&format!("private/os/micro-{name}.yaml"), text);
+    }
+}
+
+/// A rig whose one slot boots what is on its disk.
+pub(crate) fn disk_rig(place: &Place) {
+    rig(place, "");
+}
+
+/// A rig whose one slot boots this micro guest, whatever is on its disk.
+pub(crate) async fn guest_rig(place: &Place, kind: Kind) {
+    let doc = kit().await.machine(kind);
+    let direct = doc.direct.expect("a micro guest is loaded directly");
+    direct_rig(place, &direct.kernel, &direct.initrd, &direct.append);
+}
+
+/// The same with a kernel command line of the test's own.
+pub(crate) async fn scripted_rig(place: &Place, append: &str) {
+    let doc = kit().await.machine(Kind::Login);
+    let direct = doc.direct.expect("a micro guest is loaded directly");
+    direct_rig(place, &direct.kernel, &direct.initrd, append);
+}
+
+fn direct_rig(place: &Place, kernel: &Path, initrd: &Path, append: &str) {
+    let mut block = String::from("      direct:\n");
+    for (name, value) in [
+        ("kernel", kernel.display().to_string()),
+        ("initrd", initrd.display().to_string()),
+        ("append", append.to_owned()),
+    ] {
+        writeln!(block, "        {name}: '{}'", value.replace('\'', "''")).unwrap();
+    }
+    rig(place, &block);
+}
+
+fn rig(place: &Place, more: &str) {
+    let disk = guest::DISK >> 20;
+    place.file(
+        "rig.yaml",
+        format!(
+            "rig: tests\nslots:\n  one:\n    board: micro-board\n    qemu:\n      machine: q35\n      cpus: 1\n      memory: 192MiB\n      disk: {{ size: {disk}MiB }}\n{more}"
+        ),
+    );
+}
+
+/// Kernel and busybox come from the machine's own cache: they are the same for all tests.
+async fn kit() -> Kit {
+    let cache = shakedown_host::dirs::cache().unwrap();
+    Kit::at(&cache, &by("the micro guests' kernel and busybox", 300)).await.unwrap()
+}
