@@ -5,8 +5,12 @@ use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::ahead::Ahead;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags, SeekFrom};
 use shakedown_core::{Fault, InfraKind, Medium, MediumId, Rig};
+
+/// Reads of this size and more belong to a read of much of the file.
+const LARGE: usize = 256 << 10;
 
 /// A regular file, held exclusively (`flock`) while it is open.
 #[derive(Debug)]
@@ -15,6 +19,7 @@ pub struct FileMedium {
     path: PathBuf,
     id: MediumId,
     read_only: bool,
+    ahead: Ahead,
 }
 
 impl FileMedium {
@@ -61,7 +66,7 @@ impl FileMedium {
                 .hint(format!("see who holds it: fuser -v {}", path.display()))
         })?;
         let id = MediumId { path: path.display().to_string(), serial: None, size: about.len() };
-        Ok(Self { file, path: path.to_owned(), id, read_only: !writable })
+        Ok(Self { file, path: path.to_owned(), id, read_only: !writable, ahead: Ahead::default() })
     }
 
     /// Gives the file this size.
@@ -111,6 +116,10 @@ impl Medium for FileMedium {
 
     fn read_at(&mut self, off: u64, buf: &mut [u8]) -> io::Result<()> {
         self.within(off, buf.len() as u64)?;
+        if buf.len() >= LARGE {
+            let end = rustix::fs::seek(&self.file, SeekFrom::Hole(off)).unwrap_or(off);
+            self.ahead.reading(&self.file, off, end.max(off));
+        }
         self.file.read_exact_at(buf, off)
     }
 
@@ -142,12 +151,12 @@ impl Medium for FileMedium {
     }
 
     fn barrier(&mut self) -> io::Result<()> {
-        if self.read_only {
-            return Ok(());
+        if !self.read_only {
+            rustix::fs::fdatasync(&self.file)?;
         }
-        rustix::fs::fdatasync(&self.file)?;
         // Clean pages go, so that what is read next has been through the file system.
         rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?;
+        self.ahead.forget();
         Ok(())
     }
 }

@@ -19,6 +19,7 @@
 //! put_boot_file(&mut dyn Medium, &Select, path, &[u8]) -> Result<Placed, EditError>
 //! ```
 
+mod ahead;
 mod bmap;
 mod digest;
 mod edit;

@@ -1,5 +1,6 @@
 //! Drains a source: hashing on threads of their own, beside whatever the caller does with the parts.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -99,6 +100,7 @@ pub(crate) fn drain(
             }
             None => None,
         };
+        let mut ring: VecDeque<Arc<Vec<u8>>> = VecDeque::new();
         let mut at = 0;
         while let Some(extent) = source.pull()? {
             let (off, part, len) = match extent {
@@ -117,6 +119,14 @@ pub(crate) fn drain(
                 bmap.feed(part.clone())?;
             }
             each(source, off, &part)?;
+            if let Part::Data(bytes) = part {
+                ring.push_back(bytes);
+            }
+            if ring.len() > AHEAD + 2 {
+                // Where a hashing thread still has it, it is freed there.
+                let old = ring.pop_front().and_then(Arc::into_inner);
+                old.into_iter().for_each(|buffer| source.reuse(buffer));
+            }
             at = off + len;
         }
         source.check_len(at)?;

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use shakedown_core::{Extent, Sha, Source};
@@ -39,6 +39,7 @@ pub struct ImageSource {
     len_hint: Option<u64>,
     ahead: VecDeque<Extent>,
     pieces: Option<Receiver<Result<Piece, ImageProblem>>>,
+    spare: Sender<Vec<u8>>,
     reader: Option<JoinHandle<()>>,
     end: Option<End>,
     bmap: Option<Bmap>,
@@ -80,7 +81,8 @@ impl ImageSource {
         let bmap = Bmap::beside(path, container)?;
         let consumed = Arc::new(AtomicU64::new(0));
         let (tx, pieces) = sync_channel(8);
-        let out = Out::new(tx);
+        let (spare, spares) = channel();
+        let out = Out::new(tx, spares);
         let opened = match container {
             Container::Raw => raw::spawn(file, file_len, consumed.clone(), out),
             Container::Zip => zipped::spawn(file, file_len, &consumed, out),
@@ -100,6 +102,7 @@ impl ImageSource {
             len_hint,
             ahead: VecDeque::new(),
             pieces: Some(pieces),
+            spare,
             reader: Some(reader),
             end: None,
             bmap,
@@ -131,6 +134,12 @@ impl ImageSource {
 
     pub(crate) fn known(&self) -> Option<&Arc<Identity>> {
         self.known.as_ref()
+    }
+
+    /// Gives a buffer back to the reading thread.
+    pub(crate) fn reuse(&self, buffer: Vec<u8>) {
+        // At its end the reader needs no more.
+        let _ = self.spare.send(buffer);
     }
 
     /// The file, once all was read.

@@ -1,7 +1,7 @@
 //! The sending end of a reading thread: cuts zeros out and numbers what it sends.
 
 use std::io::{self, Read};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use shakedown_core::{Extent, Sha};
 
@@ -24,16 +24,22 @@ pub(super) struct Gone;
 
 pub(super) struct Out {
     tx: SyncSender<Result<Piece, ImageProblem>>,
+    spare: Receiver<Vec<u8>>,
     at: u64,
 }
 
 impl Out {
-    pub(super) fn new(tx: SyncSender<Result<Piece, ImageProblem>>) -> Self {
-        Self { tx, at: 0 }
+    pub(super) fn new(tx: SyncSender<Result<Piece, ImageProblem>>, spare: Receiver<Vec<u8>>) -> Self {
+        Self { tx, spare, at: 0 }
     }
 
     pub(super) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// A buffer that was done with, as it was, or a new one: fresh memory costs as much as hashing it.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE))
     }
 
     fn send(&self, piece: Result<Piece, ImageProblem>) -> Result<(), Gone> {
@@ -87,7 +93,8 @@ impl Out {
     /// Sends all that a decoder yields.
     pub(super) fn pump(&mut self, from: &mut impl Read) -> Result<(), Pumped> {
         loop {
-            let mut bytes = Vec::with_capacity(PIECE);
+            let mut bytes = self.buffer();
+            bytes.clear();
             from.by_ref().take(PIECE as u64).read_to_end(&mut bytes).map_err(Pumped::Read)?;
             if bytes.is_empty() {
                 return Ok(());

@@ -1,6 +1,7 @@
 //! A raw image: holes of the file are known without reading them.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 
 use super::out::{Out, PIECE, Stop};
 use super::stream::thread;
+use crate::ahead::Ahead;
 use crate::error::{Container, ImageProblem};
 
 type Opened = Result<(JoinHandle<()>, Option<u64>), ImageProblem>;
@@ -25,15 +27,17 @@ pub(super) fn spawn(file: File, len: u64, consumed: Arc<AtomicU64>, mut out: Out
 }
 
 fn read(file: &File, len: u64, consumed: &AtomicU64, out: &mut Out) -> Result<(), Stop> {
+    let mut ahead = Ahead::default();
     while out.at() < len {
         let data = next(file, SeekFrom::Data(out.at()), len, len)?;
         out.hole(data - out.at())?;
         let end = if data < len { next(file, SeekFrom::Hole(data), len, len)? } else { len };
         while out.at() < end {
             let at = out.at();
+            ahead.reading(file, at, end);
             let room = PIECE - at as usize % PIECE;
             let want = room.min((end - at) as usize);
-            let bytes = read_exactly(file, at, want, len)?;
+            let bytes = read_exactly(file, at, want, len, out)?;
             out.data(bytes)?;
             consumed.store(out.at(), Ordering::Relaxed);
         }
@@ -55,27 +59,24 @@ fn next(file: &File, seek: SeekFrom, none: u64, len: u64) -> Result<u64, ImagePr
     }
 }
 
-fn read_exactly(file: &File, at: u64, want: usize, len: u64) -> Result<Vec<u8>, ImageProblem> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(want);
-    while bytes.len() < want {
-        let here = at + bytes.len() as u64;
-        let mut rest = Vec::new();
-        // The usual case reads straight into the piece's own memory.
-        let into = if bytes.is_empty() { &mut bytes } else { &mut rest };
-        into.reserve_exact(want - (here - at) as usize);
-        let got = match rustix::io::pread(file, rustix::buffer::spare_capacity(into), here) {
-            Err(Errno::INTR) => continue,
-            got => got.map_err(|errno| ImageProblem::io("read", &errno.into()))?,
-        };
-        if got == 0 {
-            return Err(ImageProblem::Truncated {
-                container: Container::Raw,
-                expected: format!("{len} bytes, its size when it was opened"),
-                got: here,
-            });
+fn read_exactly(file: &File, at: u64, want: usize, len: u64, out: &Out) -> Result<Vec<u8>, ImageProblem> {
+    let mut bytes = out.buffer();
+    bytes.resize(want, 0);
+    let mut filled = 0;
+    while filled < want {
+        let here = at + filled as u64;
+        match file.read_at(&mut bytes[filled..], here) {
+            Ok(0) => {
+                return Err(ImageProblem::Truncated {
+                    container: Container::Raw,
+                    expected: format!("{len} bytes, its size when it was opened"),
+                    got: here,
+                });
+            }
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ImageProblem::io("read", &error)),
         }
-        bytes.extend_from_slice(&rest);
     }
-    bytes.truncate(want);
     Ok(bytes)
 }
