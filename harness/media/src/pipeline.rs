@@ -124,8 +124,9 @@ pub(crate) fn drain(
             }
             if ring.len() > AHEAD + 2 {
                 // Where a hashing thread still has it, it is freed there.
-                let old = ring.pop_front().and_then(Arc::into_inner);
-                old.into_iter().for_each(|buffer| source.reuse(buffer));
+                if let Some(buffer) = ring.pop_front().and_then(Arc::into_inner) {
+                    source.reuse(buffer);
+                }
             }
             at = off + len;
         }
