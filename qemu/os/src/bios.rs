@@ -18,7 +18,7 @@ const CORE_SEGMENT: u16 = 0x820;
 /// The bytes for the beginning of the disk and for [`CORE_SECTOR`].
 pub(crate) fn boot_code(boot: &[u8], core: &[u8]) -> Result<(Vec<u8>, Vec<u8>), BuildError> {
     let sectors = core.len().div_ceil(SECTOR);
-    if boot.len() != SECTOR || sectors < 2 || sectors > CORE_ROOM {
+    if boot.len() != SECTOR || !(2..=CORE_ROOM).contains(&sectors) {
         return Err(BuildError::BootCode { most: CORE_ROOM, got: sectors });
     }
     let mut boot = boot[..BOOT_CODE].to_vec();

@@ -150,7 +150,8 @@ impl<'a> Site<'a> {
         let shop = &self.shop;
         if !(base.exists() && loaders.exists()) {
             let debs = shop.step("packages", self.apt.download(&self.manifest, shop.by())).await?;
-            let list: String = debs.iter().map(|deb| format!("{}\n", deb.display())).collect();
+            let lines: Vec<_> = debs.iter().map(|deb| deb.display().to_string()).collect();
+            let list = lines.join("\n") + "\n";
             let list_file = shop.file("packages");
             put(&list_file, list.as_bytes())?;
             let (recipe_dir, out_dir, list_file) =
