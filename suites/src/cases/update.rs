@@ -38,10 +38,16 @@ impl<'a> Update<'a> {
         Ok(Self { host, profile })
     }
 
+    /// Makes the folder in which update files lie.
+    pub(super) async fn folder(&self, by: &Deadline) -> Result<(), Cut> {
+        let line = "file={update-file}; mkdir -p \"${file%/*}\"";
+        self.host.must("there is no folder for the update file", line, by).await?;
+        Ok(())
+    }
+
     /// Puts the companion file onto the DUT where updates go.
     pub(super) async fn put(&self, role: &str, by: &Deadline) -> Result<(), Cut> {
-        let folder = "file={update-file}; mkdir -p \"${file%/*}\"";
-        self.host.must("there is no folder for the update file", folder, by).await?;
+        self.folder(by).await?;
         let by = by.child("the update file on its way to the DUT", Duration::from_secs(240));
         self.host.dut.put_companion(role, &self.profile.file, &by).await
     }

@@ -66,6 +66,7 @@ async fn refused(
     {
         update.put(role, by).await?;
     }
+    update.folder(by).await?;
     host.must("the bad update file cannot be made", spoil, by).await?;
     let before = host.must("the other slot cannot be read", OTHER_SLOT, by).await?;
     let ran = update.install(&format!("{}.bad", host.fact("update-file")?), by).await?;
