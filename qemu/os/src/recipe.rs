@@ -25,7 +25,7 @@ fn files() -> Vec<(String, &'static File<'static>)> {
         dir.dirs().for_each(|dir| below(part, dir, found));
     }
     let mut found = Vec::new();
-    for (part, dir) in PARTS {
+    for (part, dir) in &PARTS {
         below(part, dir, &mut found);
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
