@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shakedown_console::{Finder, Patterns};
-use shakedown_core::{ConsoleLog, Cursor, NetPath, Seen};
+use shakedown_core::{ConsoleLog, Cursor, Hit, NetPath, Seen};
 
 use crate::adjudicate::{BadLine, ConsoleState, Observed};
 use crate::dut::LiveDut;
@@ -13,6 +13,9 @@ use crate::dut::LiveDut;
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long the probe of the SSH port may take.
 const PROBE: Duration = Duration::from_secs(5);
+
+/// Bytes before and behind a hit in which its line is looked for.
+const LINE: u64 = 256;
 
 /// Looks around; console bytes after `since` belong to what ended.
 pub(crate) async fn observe(dut: &LiveDut, since: Cursor) -> Observed {
@@ -82,15 +85,24 @@ fn said(dut: &LiveDut, from: Cursor) -> (Option<BadLine>, Option<String>) {
     for hit in hits {
         match dut.spec.bad.get(hit.pattern) {
             Some(spec) => {
-                let line = BadLine { id: spec.id.clone(), blame: spec.blame, line: hit.text };
-                bad_line.get_or_insert(line);
+                let line = || BadLine { id: spec.id.clone(), blame: spec.blame, line: line_of(dut, &hit) };
+                bad_line.get_or_insert_with(line);
             }
             None => {
-                rebooted.get_or_insert(hit.text);
+                rebooted.get_or_insert_with(|| line_of(dut, &hit));
             }
         }
     }
     (bad_line, rebooted)
+}
+
+/// The whole line of a hit, for people: a pattern often matches only the line's first words.
+fn line_of(dut: &LiveDut, hit: &Hit) -> String {
+    let around = Cursor(hit.start.saturating_sub(LINE));
+    let cleaned = shakedown_console::clean(&dut.console.log.bytes(around, Cursor(hit.end + LINE)));
+    let text = String::from_utf8_lossy(&cleaned);
+    let line = text.lines().find(|line| line.contains(&hit.text));
+    line.map_or_else(|| hit.text.clone(), |line| line.trim().to_owned())
 }
 
 /// The console's last lines, cleaned for people.

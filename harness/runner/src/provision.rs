@@ -48,21 +48,21 @@ pub(crate) enum ProvisionError {
     /// The image is not fit: exit code 2.
     Refused(String),
     /// The rig broke.
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// The run was interrupted.
     Cancelled,
 }
 
 impl From<Fault> for ProvisionError {
     fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+        Self::Fault(Box::new(fault))
     }
 }
 
 impl From<WriteError> for ProvisionError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Fault(fault) => Self::Fault(fault),
+            WriteError::Fault(fault) => fault.into(),
             WriteError::Cancelled { .. } => Self::Cancelled,
             refused => Self::Refused(refused.to_string()),
         }
@@ -76,9 +76,7 @@ impl From<EditError> for ProvisionError {
                 .expected("what was written", got)
         };
         match error {
-            EditError::NotHeld { .. } | EditError::Fs(FsError::Io { .. }) => {
-                Self::Fault(medium(error.to_string()))
-            }
+            EditError::NotHeld { .. } | EditError::Fs(FsError::Io { .. }) => medium(error.to_string()).into(),
             // The medium holds the image as proven: what does not fit is in the image.
             refused => Self::Refused(refused.to_string()),
         }
@@ -146,7 +144,7 @@ pub(crate) async fn inject(dut: &LiveDut, extra: &[(String, String)]) -> Result<
 
 /// Switches on and watches the way up. The proof of the write is what makes it bootable.
 pub(crate) async fn boot(dut: &LiveDut, provisioned: &Provisioned, how: &str) -> Result<BootReport, Cut> {
-    let _proven = &provisioned.written;
+    let Provisioned { written: _ } = provisioned;
     power_up(dut, how).await
 }
 

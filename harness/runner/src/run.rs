@@ -275,7 +275,7 @@ async fn step<T>(
         }
         Err(ProvisionError::Fault(fault)) => {
             let Decision { outcome, blame, because } =
-                adjudicate(&Cut::Rig(fault), &crate::adjudicate::Observed::healthy());
+                adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy());
             (outcome, blame, because)
         }
     };

@@ -1,15 +1,217 @@
 //! Side by side with the peers in the same run: only ratios are claimed.
+//!
+//! Peers: labgrid from PyPI in a virtual environment of its own, bmaptool from Debian.
 
-use anyhow::bail;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::packages;
+use crate::shell::{Background, cargo, line, root, target_dir};
+
+/// The version that the figures in the notes were taken with.
+const LABGRID: &str = "labgrid==26.0.1";
+/// What ends the feed.
+const END: &str = "THE-END-OF-FEED";
 
 /// `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only the comparisons whose names contain this.
-    #[arg(long)]
-    only: Option<String>,
+    /// Only this comparison.
+    #[arg(long, value_enum)]
+    only: Option<Which>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Which {
+    /// One expect over 10 and 50 MB of console.
+    Expect,
+    /// Shell round trips on a PTY.
+    Shell,
+    /// Writing a 2 GiB image with 300 MiB of data to a file, read back and compared.
+    Write,
+    /// How long the command line takes to start.
+    Start,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    bail!("no comparison is called {:?}", args.only)
+    packages::install(&[
+        packages::BUILD,
+        &["socat", "bmap-tools", "python3", "python3-venv", "python3-dev"],
+    ])?;
+    cargo(["build", "--release", "--package", "shakedown"]).run()?;
+    let bench = Bench { folder: target_dir().join("xtask/bench") };
+    std::fs::create_dir_all(&bench.folder)?;
+    let wanted = |which| args.only.is_none_or(|only| only == which);
+    if wanted(Which::Start) {
+        Bench::start()?;
+    }
+    if wanted(Which::Shell) {
+        bench.shell()?;
+    }
+    if wanted(Which::Write) {
+        bench.write()?;
+    }
+    if wanted(Which::Expect) {
+        bench.expect(10)?;
+        bench.expect(50)?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    folder: PathBuf,
+}
+
+impl Bench {
+    fn shakedown() -> PathBuf {
+        target_dir().join("release/shakedown")
+    }
+
+    /// Ours by its hidden command; one number.
+    fn ours(args: &[&str]) -> anyhow::Result<f64> {
+        let shakedown = Self::shakedown().display().to_string();
+        number(&line([shakedown.as_str(), "bench"].iter().chain(args)).read()?)
+    }
+
+    fn labgrid(&self, args: &[&str]) -> anyhow::Result<f64> {
+        let python = self.folder.join("venv/bin/python");
+        if !python.exists() {
+            let venv = self.folder.join("venv");
+            line([Path::new("python3"), Path::new("-m"), Path::new("venv"), &venv]).run()?;
+            let pip = venv.join("bin/pip").display().to_string();
+            line([pip.as_str(), "-q", "install", LABGRID]).run()?;
+        }
+        let script = root().join("harness/xtask/bench/labgrid_peer.py").display().to_string();
+        let python = python.display().to_string();
+        number(&line([python.as_str(), script.as_str()].iter().chain(args)).read()?)
+    }
+
+    /// A PTY whose other side is this program.
+    fn terminal(&self, program: &str) -> anyhow::Result<(Background, PathBuf)> {
+        let link = self.folder.join("pty");
+        if link.is_symlink() {
+            std::fs::remove_file(&link)?;
+        }
+        let pty = format!("PTY,link={},raw,echo=0,wait-slave", link.display());
+        let socat =
+            line(["socat", "-b", "65536", &pty, program]).background(&self.folder.join("socat.log"))?;
+        let began = Instant::now();
+        while !link.exists() {
+            if began.elapsed().as_secs() > 10 {
+                bail!("socat made no terminal at {}", link.display());
+            }
+            std::thread::yield_now();
+        }
+        Ok((socat, link))
+    }
+
+    fn expect(&self, megabytes: u64) -> anyhow::Result<()> {
+        let feed = self.folder.join(format!("feed-{megabytes}"));
+        if !feed.exists() {
+            std::fs::write(&feed, console_text(megabytes * 1_000_000))?;
+        }
+        // The feeder stays a moment, so that the last bytes are read before the hang-up.
+        let feeder = format!("SYSTEM:cat {} && sleep 5", feed.display());
+        let on = |work: &dyn Fn(&str) -> anyhow::Result<f64>| {
+            let (_socat, link) = self.terminal(&feeder)?;
+            work(&link.display().to_string())
+        };
+        let ours = on(&|link| Self::ours(&["expect", link, END]))?;
+        let theirs = on(&|link| self.labgrid(&["expect", link, END]))?;
+        ratio(&format!("one expect over {megabytes} MB, CPU"), "s", ours, theirs);
+        Ok(())
+    }
+
+    fn shell(&self) -> anyhow::Result<()> {
+        let rc = self.folder.join("dutrc");
+        std::fs::write(&rc, "PS1='root@dut:~# '; PROMPT_COMMAND=; export TERM=dumb\n")?;
+        let bash = format!("EXEC:bash --noprofile --rcfile {} -i,pty,setsid,ctty,stderr", rc.display());
+        let ours = Self::ours(&["shell", "200"])?;
+        let (_socat, link) = self.terminal(&bash)?;
+        let theirs = self.labgrid(&["shell", &link.display().to_string(), "200"])?;
+        ratio("shell round trip on a PTY, p50", "ms", ours, theirs);
+        Ok(())
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let image = self.folder.join("sd.img");
+        let name = image.display().to_string();
+        if !image.exists() {
+            let make = format!(
+                "truncate -s 2G {name} && for i in $(seq 0 29); do dd if=/dev/urandom of={name} bs=1M count=10 \
+                 seek=$((i * 64)) conv=notrunc status=none; done && printf '\\x55\\xaa' | dd of={name} bs=1 seek=510 \
+                 conv=notrunc status=none && bmaptool create -o {name}.map {name}"
+            );
+            line(["bash", "-c", &make]).run()?;
+        }
+        let out = self.folder.join("out.img").display().to_string();
+        let map = format!("{name}.map");
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..5 {
+            let time = |argv: &[&str]| -> anyhow::Result<f64> {
+                if Path::new(&out).exists() {
+                    std::fs::remove_file(&out)?;
+                }
+                line(["sync"]).read()?;
+                let began = Instant::now();
+                line(argv).read()?;
+                Ok(began.elapsed().as_secs_f64())
+            };
+            theirs.push(time(&["bmaptool", "-q", "copy", "--bmap", &map, &name, &out])?);
+            let shakedown = Self::shakedown().display().to_string();
+            ours.push(time(&[&shakedown, "bench", "write", &name, &out])?);
+        }
+        ratio(
+            "2 GiB image with 300 MiB to a file; ours reads back and compares",
+            "s",
+            median(ours),
+            median(theirs),
+        );
+        Ok(())
+    }
+
+    fn start() -> anyhow::Result<()> {
+        let mut times = Vec::new();
+        for _ in 0..20 {
+            let began = Instant::now();
+            line([Self::shakedown().as_os_str(), "--version".as_ref()]).read()?;
+            times.push(began.elapsed().as_secs_f64() * 1000.0);
+        }
+        println!("start of the command line: {:.1} ms (median of 20)", median(times));
+        Ok(())
+    }
+}
+
+fn ratio(what: &str, unit: &str, ours: f64, theirs: f64) {
+    println!(
+        "{what}: ours {ours:.3} {unit}, theirs {theirs:.3} {unit}, ratio {:.2}x",
+        theirs / ours.max(1e-6)
+    );
+}
+
+fn number(text: &str) -> anyhow::Result<f64> {
+    text.trim().parse().with_context(|| format!("expected a number, got {text:?}"))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Lines as a boot prints them, then [`END`].
+fn console_text(bytes: u64) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes as usize + 200);
+    let mut number = 0;
+    while (text.len() as u64) < bytes {
+        let line = format!(
+            "[{number:>12.6}] systemd[1]: Started a unit with a line of typical length {number:08}.\r\n"
+        );
+        text.extend_from_slice(line.as_bytes());
+        number += 1;
+    }
+    text.extend_from_slice(END.as_bytes());
+    text.extend_from_slice(b"\r\n");
+    text
 }

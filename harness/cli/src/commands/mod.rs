@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+mod bench;
 mod boards;
 mod drivers;
 mod image;
@@ -46,6 +47,9 @@ enum Command {
     Rigs(rigs::Args),
     /// Every driver, with its settings in words.
     Drivers,
+    /// One figure each, for `cargo xtask bench`.
+    #[command(hide = true)]
+    Bench(bench::Args),
     /// Print the JSON Schema of a kind of document.
     Schema(schema::Args),
 }
@@ -63,12 +67,13 @@ impl Cli {
 /// Runs a parsed command line.
 pub fn run(cli: Cli) -> CliResult {
     match cli.command {
-        Command::Run(args) => run::run(&cli.paths, *args),
+        Command::Run(args) => run::run(&cli.paths, &args),
         Command::Report(args) => report::run(&args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),
         Command::Drivers => Ok(drivers::run()),
-        Command::Schema(args) => schema::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Schema(args) => Ok(schema::run(&args)),
     }
 }

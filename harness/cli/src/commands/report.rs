@@ -31,14 +31,13 @@ pub(super) fn run(args: &Args) -> CliResult {
         return Err(CliError::refused(format!("{} is not a journal of a run", file.display()))
             .hint("give a run's folder, for example shakedown-out/latest"));
     }
-    match &args.html {
-        Some(html) => write_html(&ledger, &folder, html)?,
-        None => {
-            drop(shakedown_reports::terminal::replay(std::io::stdout(), follow::options(), &journal)?);
-            render(&ledger, &folder)?;
-            println!("report: {}", folder.join("report.html").display());
-        }
+    if let Some(html) = &args.html {
+        write_html(&ledger, &folder, html)?;
+        return Ok(ExitCode::Ok);
     }
+    let _out = shakedown_reports::terminal::replay(std::io::stdout(), follow::options(), &journal)?;
+    render(&ledger, &folder)?;
+    println!("report: {}", folder.join("report.html").display());
     Ok(ExitCode::Ok)
 }
 

@@ -88,14 +88,14 @@ enum Which {
     All,
 }
 
-pub(super) fn run(paths: &[PathBuf], args: Args) -> CliResult {
+pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let suites = Suites::with_paths(paths)?;
     let ask = Ask { selection: args.selection.clone(), cases: args.cases.clone(), suite: args.suite.clone() };
     let plan = suites.select(&ask)?;
     if args.list {
         return Ok(list(&plan));
     }
-    let done = execute(paths, &suites, &plan, &args)?;
+    let done = execute(paths, &suites, &plan, args)?;
     if args.message_format == MessageFormat::Human {
         println!("report: {}", done.folder.join("report.html").display());
     }
@@ -209,15 +209,12 @@ fn verdict(ledger: &Ledger, exit: ExitCode) -> String {
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.
 async fn image_of(args: &Args, board: &str, plan: &Plan, by: &Deadline) -> Result<WithCompanions, CliError> {
-    match &args.image {
-        Some(image) => Ok((image.clone(), shakedown_runner::companions(image).into_iter().collect())),
-        None => {
-            let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
-            let roles =
-                needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect();
-            reference::image(board, &roles, by).await
-        }
+    if let Some(image) = &args.image {
+        return Ok((image.clone(), shakedown_runner::companions(image).into_iter().collect()));
     }
+    let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
+    let roles = needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect();
+    reference::image(board, &roles, by).await
 }
 
 /// The companion files of the command line, before anything takes time.

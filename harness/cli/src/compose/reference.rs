@@ -75,6 +75,7 @@ fn request(arch: Arch) -> Result<BuildRequest, CliError> {
     Ok(BuildRequest::new(arch, shakedown_host::dirs::cache()?.join("os")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the builder's callback takes it so")]
 fn tell(step: Step) {
     if let Some(took) = step.took {
         eprintln!("   {:<28} {:>6.1} s", step.name, took.as_secs_f64());

@@ -100,7 +100,9 @@ impl Observed {
             ));
         }
         seen.extend(self.vitals.host.iter().map(|what| format!("rig host: {what}")));
-        seen.extend(self.rebooted.iter().map(|line| format!("the DUT started anew: {line}")));
+        // A boot is a start: only in a case it is news.
+        let anew = self.rebooted.iter().filter(|_| !matches!(cut, Cut::Boot(_)));
+        seen.extend(anew.map(|line| format!("the DUT started anew: {line}")));
         seen.extend(self.bad.iter().map(|bad| format!("the console said: {}", bad.line)));
         seen
     }
@@ -275,7 +277,11 @@ pub(super) fn describe(cut: &Cut) -> String {
 /// What a boot did instead.
 pub(super) fn got_of(failure: &BootFailure, observed: &Observed) -> String {
     match failure {
-        BootFailure::Bad { lines, says, .. } => lines.first().cloned().unwrap_or_else(|| says.clone()),
+        // Its lines begin before the bad one; what was observed knows which it is.
+        BootFailure::Bad { id, lines, says, .. } => {
+            let hit = observed.bad.as_ref().filter(|bad| bad.id == *id).map(|bad| &bad.line);
+            hit.or(lines.first()).unwrap_or(says).clone()
+        }
         BootFailure::Late { stop, .. } if stop.waited().last_seen.is_empty() => {
             "nothing on the console".into()
         }

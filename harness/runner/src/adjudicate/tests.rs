@@ -201,3 +201,17 @@ fn undetermined_is_never_a_pass_and_never_infra() {
         assert!(fits, "{decision:?}");
     }
 }
+
+#[test]
+fn a_bad_boot_shows_the_bad_line_and_not_what_stood_before_it() {
+    let boot = Cut::Boot(BootFailure::Bad {
+        id: "kernel-panic".into(),
+        says: "the kernel panicked".into(),
+        blame: Blame::Os,
+        stage: "kernel".into(),
+        lines: vec!["tsc: Refined TSC clocksource".into(), "Kernel panic - not syncing".into()],
+    });
+    let outcome = adjudicate(&boot, &with(|o| o.bad = Some(bad(Blame::Os)))).outcome;
+    let Outcome::Fail(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.got, "Kernel panic - not syncing");
+}

@@ -1,0 +1,83 @@
+//! `shakedown bench`: one figure each, for `cargo xtask bench`. Not shown in the help.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_console::Finder;
+use shakedown_core::{ConsoleLog, Cursor, Deadline, ExitCode, Pace, RealClock};
+use shakedown_media::{FileMedium, identify, open_source, write_image};
+use tokio_util::sync::CancellationToken;
+
+use crate::compose::image::refused;
+use crate::{CliError, CliResult};
+
+/// `shakedown bench`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum What {
+    /// CPU seconds of one expect over a terminal, through the console log.
+    Expect { terminal: PathBuf, pattern: String },
+    /// The median round trip in ms of commands on a bash on a PTY.
+    Shell { count: usize },
+    /// Writes an image to a file and proves it.
+    Write { image: PathBuf, out: PathBuf },
+}
+
+pub(super) fn run(args: &Args) -> CliResult {
+    match &args.what {
+        What::Expect { terminal, pattern } => {
+            let before = cpu()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(expect(terminal, pattern))?;
+            println!("{:.3}", cpu()? - before);
+        }
+        What::Shell { count } => {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let mut spans = runtime.block_on(shakedown_host::bench::shell_round_trip(*count))?;
+            spans.sort();
+            println!("{:.3}", spans[spans.len() / 2].as_secs_f64() * 1000.0);
+        }
+        What::Write { image, out } => {
+            let quiet = &mut |_: &_| ControlFlow::Continue(());
+            let mut source = open_source(image).map_err(|error| refused(error.into()))?;
+            let size = match shakedown_core::Source::len_hint(&source) {
+                Some(size) => size,
+                None => identify(image, quiet).map_err(refused)?.image().size,
+            };
+            let mut medium = FileMedium::create(out, size)?;
+            write_image(&mut source, &mut medium, quiet).map_err(refused)?;
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+async fn expect(terminal: &Path, pattern: &str) -> Result<(), CliError> {
+    let clock = RealClock::start();
+    let log = Arc::new(ConsoleLog::new(clock.clone()));
+    let file = std::fs::File::options().read(true).write(true).open(terminal)?;
+    let pump = shakedown_host::pump::fd(file.into(), "terminal", log.clone())?;
+    let span = Duration::from_secs(600);
+    let by = Deadline::new("the end of the feed", span, Pace::Rig, clock, CancellationToken::new());
+    let mut finder = Finder::of(pattern).map_err(CliError::refused)?;
+    let hit = log.expect(&mut Cursor(0), &mut finder, &by).await;
+    drop(pump);
+    hit.map(drop).map_err(|end| CliError::infra(format!("{end:?}")))
+}
+
+/// User and system seconds of this process.
+fn cpu() -> Result<f64, CliError> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    // Linux counts these in USER_HZ, which is 100 on every architecture that we build for.
+    Ok(ticks / 100.0)
+}
