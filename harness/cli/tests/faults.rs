@@ -1,12 +1,14 @@
 //! Faults of small guests, through the real binary: outcome, blame, exit code and words of each.
 //!
 //! `cargo test -p shakedown --test faults`. Boots QEMU, one machine at a time.
+#![allow(clippy::print_stdout, reason = "the front of a test binary")]
 
 mod support;
 
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
+use shakedown_core::ledger::Attempt;
 use shakedown_core::{BootFailure, Outcome};
 use shakedown_host::warden;
 use shakedown_qemu::micro::Kind;
@@ -47,7 +49,8 @@ fn main() {
 
 /// The arguments of a run of one case under this profile.
 fn args(os: &str) -> Vec<&str> {
-    let common = ["run", "--path", "private", "--slot", "one", "--case", ANSWERS, "--image", "image", "--os", os];
+    let common =
+        ["run", "--path", "private", "--slot", "one", "--case", ANSWERS, "--image", "image", "--os", os];
     common.to_vec()
 }
 
@@ -60,6 +63,13 @@ async fn of_kind(kind: Kind, within: &str) -> Place {
     place
 }
 
+/// A place with a guest at its login that serves on two ports; `first` runs beside it.
+async fn of_serving(within: &str, first: &str) -> Place {
+    let place = of_kind(Kind::Login, within).await;
+    micro::serving_rig(&place, first).await;
+    place
+}
+
 /// A place with a guest that plays this script.
 fn of_script(script: &str) -> Place {
     let place = Place::new();
@@ -69,10 +79,26 @@ fn of_script(script: &str) -> Place {
     place
 }
 
+/// Runs it. A host without CPU for the DUT is told as such, which says nothing about the fault
+/// under test: then it runs again, at most twice.
 async fn run(place: &Place, os: &str) -> (Ran, Run) {
-    let ran = place.run(&args(os)).await;
-    assert!(!ran.err.contains("panicked"), "{}", ran.all());
-    (ran, Run::read(&place.last()))
+    run_with(place, os, &[]).await
+}
+
+async fn run_with(place: &Place, os: &str, more: &[&str]) -> (Ran, Run) {
+    for again in (0..3).rev() {
+        let ran = place.run(&[&args(os)[..], more].concat()).await;
+        assert!(!ran.err.contains("panicked"), "{}", ran.all());
+        assert!(place.path("out").exists(), "no run was begun: {}", ran.all());
+        let run = Run::read(&place.last());
+        let starved = |attempt: &Attempt| attempt.because.as_deref() == Some("starved");
+        if again == 0 || !run.ledger.attempts.iter().any(starved) {
+            return (ran, run);
+        }
+        assert_eq!(ran.code, Some(3), "{}", ran.all());
+        println!("     the host had no CPU for the DUT: once more");
+    }
+    unreachable!("the last one returns")
 }
 
 /// The case did not run, for the boot had failed; the config was written, and the reports are there.
@@ -95,22 +121,32 @@ fn console(run: &Run) -> Vec<u8> {
 async fn silent() {
     let place = of_kind(Kind::Silent, "4s").await;
     let (ran, run) = run(&place, "micro").await;
-    run.judged(BOOT, "undetermined", "undetermined", "dark-from-power-on", &[
-        "nothing was ever seen on the console: the DUT is dead, or its console is not connected",
-        "kernel not reached after power",
-        "power reads on",
-    ]);
+    run.judged(
+        BOOT,
+        "undetermined",
+        "undetermined",
+        "dark-from-power-on",
+        &[
+            "nothing was ever seen on the console: the DUT is dead, or its console is not connected",
+            "kernel not reached after power",
+            "power reads on",
+        ],
+    );
     run.ended(ran.code, 3);
     blocked(&run);
     ran.says(3, &["nothing was ever seen on the console", "report: "]);
     assert_eq!(console(&run), b"");
 }
 
-/// 10 MB, as numbered lines: 100 MB would take an emulated serial port several minutes.
+/// 3 MB, as numbered lines: QEMU's serial port was measured at 0.1-0.5 MB/s, so 100 MB would take
+/// many minutes. (The matcher and the boot machine have a 100 MB test of their own, without QEMU.)
 async fn flood() {
-    const LINES: u32 = 100_000;
-    let place = of_kind(Kind::Flood { lines: LINES }, "4s").await;
-    let slow = |text: String| text.replace("micro login: '] }, within: 20s", "micro login: '] }, within: 150s");
+    const LINES: u32 = 60_000;
+    let place = of_kind(Kind::Login, "4s").await;
+    // As `Kind::Flood`, but with the kernel's own lines before it.
+    micro::scripted_rig(&place, &format!("console=ttyS0 micro=flood lines={LINES}")).await;
+    let slow =
+        |text: String| text.replace("micro login: '] }, within: 20s", "micro login: '] }, within: 150s");
     let profile = std::fs::read_to_string(place.path("private/os/micro.yaml")).unwrap();
     place.file("private/os/micro.yaml", slow(profile));
     let (ran, run) = run(&place, "micro").await;
@@ -132,9 +168,22 @@ async fn flood() {
 
 async fn endless() {
     let place = of_script(&format!("{}\r\n{AGAIN}", "0123456789abcdef".repeat(16)));
-    let (ran, run) = run(&place, "micro").await;
-    run.judged(BOOT, "fail", "os", "stuck-at-boot", &["kernel not reached after power", "0123456789abcdef"]);
-    run.ended(ran.code, 1);
+    let ran = place.run(&args("micro")).await;
+    let run = Run::read(&place.last());
+    // A guest that never pauses needs a core of its own: a busy host is told as what it is.
+    if run.case(BOOT).because.as_deref() == Some("starved") {
+        run.judged(BOOT, "infra", "rig", "starved", &["the rig host had no CPU for the DUT"]);
+        run.ended(ran.code, 3);
+    } else {
+        run.judged(
+            BOOT,
+            "fail",
+            "os",
+            "stuck-at-boot",
+            &["kernel not reached after power", "0123456789abcdef"],
+        );
+        run.ended(ran.code, 1);
+    }
     blocked(&run);
     println!("     {:.1} MB of console", console(&run).len() as f64 / 1e6);
     let html = std::fs::metadata(run.folder.join("report.html")).unwrap().len();
@@ -144,10 +193,13 @@ async fn endless() {
 async fn panic_at_boot() {
     let place = of_kind(Kind::Panic, "4s").await;
     let (ran, run) = run(&place, "micro").await;
-    run.judged(BOOT, "fail", "os", "bad-line-at-boot", &[
-        "the kernel panicked (after ",
-        "Kernel panic - not syncing: sysrq triggered crash",
-    ]);
+    run.judged(
+        BOOT,
+        "fail",
+        "os",
+        "bad-line-at-boot",
+        &["the kernel panicked (after ", "Kernel panic - not syncing: sysrq triggered crash"],
+    );
     run.ended(ran.code, 1);
     blocked(&run);
     ran.says(1, &["the kernel panicked"]);
@@ -176,7 +228,7 @@ async fn ssh_refused() {
 }
 
 async fn ssh_mute() {
-    let place = of_kind(Kind::Login, "4s").await;
+    let place = of_serving("4s", ":").await;
     let (ran, run) = run(&place, "micro-mute").await;
     run.judged(BOOT, "fail", "os", "mute-ssh-after-login", &["shell not reached after login"]);
     run.ended(ran.code, 1);
@@ -184,7 +236,7 @@ async fn ssh_mute() {
 }
 
 async fn not_ssh() {
-    let place = of_kind(Kind::Login, "4s").await;
+    let place = of_serving("4s", ":").await;
     let (ran, run) = run(&place, "micro-other").await;
     run.judged(BOOT, "fail", "os", "not-ready-after-login", &["shell not reached after login"]);
     run.ended(ran.code, 1);
@@ -193,11 +245,17 @@ async fn not_ssh() {
 async fn no_network() {
     let place = of_script(&guest::good());
     let (ran, run) = run(&place, "micro-refused").await;
-    run.judged(BOOT, "undetermined", "undetermined", "no-network-after-login", &[
-        "the DUT is up and its network does not answer: the DUT or the cable",
-        "the console is alive",
-        "the SSH port does not answer",
-    ]);
+    run.judged(
+        BOOT,
+        "undetermined",
+        "undetermined",
+        "no-network-after-login",
+        &[
+            "the DUT is up and its network does not answer: the DUT or the cable",
+            "the console is alive",
+            "the SSH port does not answer",
+        ],
+    );
     run.ended(ran.code, 3);
     blocked(&run);
 }
@@ -213,17 +271,14 @@ async fn switches_off() {
 
 /// The case waits on a port that stays mute while the guest reboots under it.
 async fn reboot_in_case() {
-    let place = of_kind(Kind::Login, "35s").await;
-    let append = "console=ttyS0 micro=login rdinit=/bin/sh -- -c \
-                  \"(/bin/busybox sleep 20; /bin/busybox reboot -f) & exec /bin/sh /init\"";
-    micro::scripted_rig(&place, append).await;
+    let place = of_serving("35s", "/bin/busybox sleep 20; /bin/busybox reboot -f").await;
     let (ran, run) = run(&place, "micro").await;
     run.judged(ANSWERS, "fail", "os", "rebooted-in-case", &["the DUT rebooted by itself", "Linux version "]);
     run.ended(ran.code, 1);
 }
 
 async fn qemu_killed() {
-    let place = of_kind(Kind::Login, "120s").await;
+    let place = of_serving("120s", ":").await;
     let child = place.start(&args("micro"));
     place.until_journal(&child, "\"case-started\":{\"case\":\"micro::looks::answers\"", 300).await;
     let qemus = place.qemus();
@@ -244,10 +299,7 @@ async fn harness_killed() {
     assert_eq!(place.qemus().len(), 1);
     support::kill(child.pid());
     let began = Instant::now();
-    let gone = by("the end of everything that it started", 5);
-    while !place.processes().is_empty() {
-        gone.pause(Duration::from_millis(10), || format!("{:?}", place.processes())).await.unwrap();
-    }
+    nothing_left(&place).await;
     println!("     nothing left after {:.2} s", began.elapsed().as_secs_f64());
     let first = place.last();
     // The slot is free for the next, which ends as it should.
@@ -262,7 +314,15 @@ async fn harness_killed() {
     report.says(0, &["report: ", ANSWERS, "cut off"]);
     let first = Run::read(&first);
     assert_eq!((first.ledger.end.is_none(), first.case(ANSWERS).outcome.is_none()), (true, true));
-    assert_eq!(first.results.unwrap().exit_code, 3);
+    assert_eq!(first.results.unwrap().exit_code, 130, "nobody let it end");
+}
+
+/// The warden ends last, at most 5 s after the harness.
+async fn nothing_left(place: &Place) {
+    let gone = by("the end of everything that it started", 5);
+    while !place.processes().is_empty() {
+        gone.pause(Duration::from_millis(10), || format!("{:?}", place.processes())).await.unwrap();
+    }
 }
 
 async fn interrupted() {
@@ -276,14 +336,20 @@ async fn interrupted() {
     run.ended(status.code(), 130);
     run.judged(ANSWERS, "undetermined", "undetermined", "interrupted", &["the run was interrupted"]);
     assert!(child.tail().contains("interrupted: making the slot safe"), "{}", child.tail());
-    assert_eq!(place.processes(), Vec::<u32>::new(), "nothing is left");
+    nothing_left(&place).await;
 }
 
 /// Written in Rust, for no document can make such cases: they are refused when they are loaded.
 async fn broken_cases() {
     let place = of_script(&guest::good());
     let run = scripted::run(&place).await;
-    run.judged("broken::in::panics", "error", "harness", "broken-case", &["the case panicked: index out of bounds"]);
+    run.judged(
+        "broken::in::panics",
+        "error",
+        "harness",
+        "broken-case",
+        &["the case panicked: index out of bounds"],
+    );
     run.judged("broken::in::pattern", "error", "harness", "broken-case", &["pattern `(up`"]);
     run.judged("broken::in::never-ends", "fail", "os", "too-late", &["what was waited for did not come"]);
     run.ended(Some(70), 70);
@@ -294,10 +360,16 @@ async fn ports_taken() {
     // A narrow range, most of it taken: what is left must be found.
     let taken: Vec<_> = (0..2000).map_while(|_| std::net::TcpListener::bind("127.0.0.1:0").ok()).collect();
     assert!(taken.len() > 500, "{} listeners", taken.len());
-    let place = of_kind(Kind::Login, "4s").await;
+    let place = of_serving("4s", ":").await;
     let (ran, run) = run(&place, "micro").await;
     assert_eq!(run.case(BOOT).outcome, Some(Outcome::Pass), "{}", ran.all());
-    run.judged(ANSWERS, "fail", "os", "ssh-mute", &["the SSH server accepts and stays mute, and the DUT lives"]);
+    run.judged(
+        ANSWERS,
+        "fail",
+        "os",
+        "ssh-mute",
+        &["the SSH server accepts and stays mute, and the DUT lives"],
+    );
     run.ended(ran.code, 1);
 }
 
@@ -310,8 +382,12 @@ async fn disk_full() {
         support::SHAKEDOWN,
         args("micro").join(" ")
     );
-    let ran = place.run_program("unshare", &["--user", "--map-root-user", "--mount", "sh", "-c", &line]).await;
-    ran.says(3, &["No space left on device", "hint: free space in the output folder, or name another with --out"]);
+    let ran =
+        place.run_program("unshare", &["--user", "--map-root-user", "--mount", "sh", "-c", &line]).await;
+    ran.says(
+        3,
+        &["No space left on device", "hint: free space in the output folder, or name another with --out"],
+    );
     assert!(!ran.err.contains("panicked"), "{}", ran.all());
     assert!(place.qemus().is_empty());
 }
@@ -319,9 +395,14 @@ async fn disk_full() {
 async fn control_comes_up() {
     let place = of_script(HALT);
     place.file("control", guest::image(&guest::good()));
-    let ran = place.run(&[&args("micro")[..], &["--control", "control"]].concat()).await;
-    let run = Run::read(&place.last());
-    run.judged(BOOT, "fail", "os", "control-run-came-up", &["the image does not boot where the control image does"]);
+    let (ran, run) = run_with(&place, "micro", &["--control", "control"]).await;
+    run.judged(
+        BOOT,
+        "fail",
+        "os",
+        "control-run-came-up",
+        &["the image does not boot where the control image does"],
+    );
     assert_eq!(run.ledger.control, Some(Outcome::Pass));
     run.ended(ran.code, 1);
     ran.says(1, &["the image does not boot where the control image does"]);
@@ -331,15 +412,21 @@ async fn control_comes_up() {
 async fn control_stays_dark() {
     let place = of_script(HALT);
     place.file("control", guest::image(&format!("{TAKE}{HALT}")));
-    let ran = place.run(&[&args("micro")[..], &["--control", "control"]].concat()).await;
-    let run = Run::read(&place.last());
-    run.judged(BOOT, "infra", "rig", "control-run-failed", &[
-        "expected ready, got the control image did not come up",
-        "a known-good image does not boot here either",
-    ]);
+    let (ran, run) = run_with(&place, "micro", &["--control", "control"]).await;
+    run.judged(
+        BOOT,
+        "infra",
+        "rig",
+        "control-run-failed",
+        &[
+            "expected ready, got the control image did not come up",
+            "a known-good image does not boot here either",
+        ],
+    );
     assert!(matches!(&run.ledger.control, Some(Outcome::Infra(_))), "{:?}", run.ledger.control);
     run.ended(ran.code, 3);
     ran.says(3, &["boot the control image"]);
-    let failed = run.ledger.boots.iter().filter(|boot| matches!(boot.end, Some(Err(BootFailure::Late { .. }))));
+    let failed =
+        run.ledger.boots.iter().filter(|boot| matches!(boot.end, Some(Err(BootFailure::Late { .. }))));
     assert_eq!(failed.count(), 2, "two boots in the dark");
 }

@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p shakedown --test faults_os`. One run of five boots on the reference OS, which is
 //! built when the cache does not have it.
+#![allow(clippy::print_stdout, reason = "the front of a test binary")]
 
 mod support;
 
@@ -109,19 +110,27 @@ async fn faults() {
     let run = Run::read(&place.last());
     assert_eq!(run.case("boot::cold::ready").outcome, Some(Outcome::Pass), "{}", ran.all());
     assert_eq!(run.case("faults::os::well").outcome, Some(Outcome::Pass));
-    run.judged("faults::os::sshd-killed", "fail", "os", "ssh-refused", &[
-        "the SSH server is gone and the DUT lives",
-        "the SSH port is refused",
-        "the console is alive",
-    ]);
-    run.judged("faults::os::sshd-mute", "fail", "os", "ssh-mute", &[
-        "the SSH server accepts and stays mute, and the DUT lives",
-        "the SSH port accepts and stays mute",
-    ]);
-    run.judged("faults::os::reboots", "fail", "os", "rebooted-in-case", &[
-        "the DUT rebooted by itself",
-        "the DUT started anew: ",
-    ]);
+    run.judged(
+        "faults::os::sshd-killed",
+        "fail",
+        "os",
+        "ssh-refused",
+        &["the SSH server is gone and the DUT lives", "the SSH port is refused", "the console is alive"],
+    );
+    run.judged(
+        "faults::os::sshd-mute",
+        "fail",
+        "os",
+        "ssh-mute",
+        &["the SSH server accepts and stays mute, and the DUT lives", "the SSH port accepts and stays mute"],
+    );
+    run.judged(
+        "faults::os::reboots",
+        "fail",
+        "os",
+        "rebooted-in-case",
+        &["the DUT rebooted by itself", "the DUT started anew: "],
+    );
     // Each fault was healed before the next case.
     for next in ["sshd-mute", "reboots"] {
         let proof = run.step(&format!("recover before faults::os::{next}")).proof.as_deref();

@@ -65,15 +65,15 @@ cases:
 
 /// Writes board, profiles and suite below `private/`, for `--path private`.
 ///
-/// `micro` is up at its login; its SSH port 1000 accepts and stays mute on a micro guest.
+/// `micro` is up at its login; its SSH port accepts and stays mute on the guest of [`serving_rig`].
 /// `micro-refused`, `micro-mute` and `micro-other` want a shell after it, on a port that is
 /// refused, stays mute, and says something that is not SSH.
 pub(crate) fn documents(place: &Place, within: &str) {
     place.file("private/catalogue/micro-board.yaml", BOARD);
     place.file("private/suites/micro/looks.yaml", SUITE.replace("WITHIN", within));
-    place.file("private/os/micro.yaml", OS.replace("PORT", "1000"));
+    place.file("private/os/micro.yaml", OS.replace("PORT", "2000"));
     let shell = "    - { name: shell, seen: shell, within: 4s }\n";
-    for (name, port) in [("refused", "22"), ("mute", "1000"), ("other", "1001")] {
+    for (name, port) in [("refused", "22"), ("mute", "2000"), ("other", "2001")] {
         let text = OS.replace("os: micro", &format!("os: micro-{name}"));
         let text = text.replace("[micro]", &format!("[micro-{name}]")).replace("PORT", port) + shell;
         place.file(&format!("private/os/micro-{name}.yaml"), text);
@@ -92,7 +92,21 @@ pub(crate) async fn guest_rig(place: &Place, kind: Kind) {
     direct_rig(place, &direct.kernel, &direct.initrd, &direct.append);
 }
 
-/// The same with a kernel command line of the test's own.
+/// A guest at its login that takes every connection: port 2000 stays mute, port 2001 says what no
+/// SSH server says. (Those of the micro guests take one at a time.) `first` is a line of shell
+/// that runs beside it; busybox has no links yet.
+pub(crate) async fn serving_rig(place: &Place, first: &str) {
+    let serve = |port: u16, what: &str| format!("/bin/busybox nc -ll -p {port} -e /bin/busybox {what} &");
+    // A shell's background needs /dev/null.
+    let line = format!(
+        "/bin/busybox mount -t devtmpfs dev /dev; {} {} ({first}) & exec /bin/sh /init",
+        serve(2000, "sleep 999"),
+        serve(2001, "echo hello")
+    );
+    scripted_rig(place, &format!("console=ttyS0 micro=login rdinit=/bin/sh -- -c \"{line}\"")).await;
+}
+
+/// A rig whose one slot boots the micro guests' kernel with this command line.
 pub(crate) async fn scripted_rig(place: &Place, append: &str) {
     let doc = kit().await.machine(Kind::Login);
     let direct = doc.direct.expect("a micro guest is loaded directly");

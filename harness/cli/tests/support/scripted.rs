@@ -38,7 +38,9 @@ impl Case for Broken {
     fn run<'a>(&'a self, _dut: &'a dyn Dut, _by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
         Box::pin(async move {
             match self.1 {
-                Way::Panics => panic!("index out of bounds: the len is 0 but the index is {}", self.0.id.0.len()),
+                Way::Panics => {
+                    panic!("index out of bounds: the len is 0 but the index is {}", self.0.id.0.len())
+                }
                 Way::Pattern => match Patterns::compile(&["(up"]) {
                     Ok(_) => Ok(()),
                     Err(error) => Err(Cut::Broken(error.to_string())),
@@ -102,7 +104,12 @@ impl Shell for Willing {
         Box::pin(async { Ok(()) })
     }
 
-    fn get<'a>(&'a self, _from: &'a str, _most: u64, _by: &'a Deadline) -> Fut<'a, Result<Vec<u8>, ShellError>> {
+    fn get<'a>(
+        &'a self,
+        _from: &'a str,
+        _most: u64,
+        _by: &'a Deadline,
+    ) -> Fut<'a, Result<Vec<u8>, ShellError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }
@@ -163,12 +170,21 @@ pub(crate) async fn run(place: &Place) -> Run {
         head,
         spec,
         image,
-        cases: vec![case("panics", Way::Panics), case("pattern", Way::Pattern), case("never-ends", Way::NeverEnds)],
+        cases: vec![
+            case("panics", Way::Panics),
+            case("pattern", Way::Pattern),
+            case("never-ends", Way::NeverEnds),
+        ],
         repeat: 1,
         keep: false,
         no_flash: false,
         control: None,
-        identity: Identity { hostname: "test".into(), uuid, private_key: keys.private, public_key: keys.public },
+        identity: Identity {
+            hostname: "test".into(),
+            uuid,
+            private_key: keys.private,
+            public_key: keys.public,
+        },
         shells: Arc::new(Willing),
         sink: sink.clone(),
         folder: RunFolder::new(folder.clone(), sink.clone()),
