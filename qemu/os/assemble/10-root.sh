@@ -80,6 +80,8 @@ done
 want multi-user.target /lib/systemd/system/systemd-networkd.service
 want sockets.target /lib/systemd/system/systemd-networkd.socket
 ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
+# One process each, at every boot and reload; nothing here uses the others.
+find "$root/usr/lib/systemd/system-generators" -type f ! -name systemd-getty-generator -delete
 while read -r unit; do ln -sf /dev/null "$units/$unit"; done < <(words "$recipe/packages/masked-units.txt")
 
 # --- kernel: fixed names, and only the modules that QEMU's machines can use
