@@ -271,7 +271,7 @@ async fn switches_off() {
 
 /// The case waits on a port that stays mute while the guest reboots under it.
 async fn reboot_in_case() {
-    let place = of_serving("35s", "/bin/busybox sleep 20; /bin/busybox reboot -f").await;
+    let place = of_serving("25s", "/bin/busybox sleep 12; /bin/busybox reboot -f").await;
     let (ran, run) = run(&place, "micro").await;
     run.judged(ANSWERS, "fail", "os", "rebooted-in-case", &["the DUT rebooted by itself", "Linux version "]);
     run.ended(ran.code, 1);
