@@ -106,7 +106,7 @@ fn built(verb: &str, rest: &[&str]) -> anyhow::Result<()> {
     cargo([verb].iter().chain(FEATURES).chain(rest)).run()
 }
 
-/// Both architectures, one after the other, while cargo compiles the tests.
+/// While cargo compiles the tests.
 fn build_images() -> anyhow::Result<Background> {
     let log = target_dir().join("xtask/images.log");
     line([
