@@ -109,15 +109,7 @@ fn built(verb: &str, rest: &[&str]) -> anyhow::Result<()> {
 /// While cargo compiles the tests.
 fn build_images() -> anyhow::Result<Background> {
     let log = target_dir().join("xtask/images.log");
-    line([
-        shakedown().as_os_str(),
-        "image".as_ref(),
-        "build".as_ref(),
-        "--arch".as_ref(),
-        "all".as_ref(),
-        "--updates".as_ref(),
-    ])
-    .background(&log)
+    line([shakedown().as_os_str(), "image".as_ref(), "build".as_ref()]).background(&log)
 }
 
 fn summary(
