@@ -138,7 +138,7 @@ async fn rig_files() {
                 "error: rig.yaml:3:15: slots.a.board: unknown board `generic-amd46`; did you mean `generic-amd64`?\n",
             ],
         ),
-        ("".into(), &["error: rig.yaml:1:1: the document is empty\n"]),
+        (String::new(), &["error: rig.yaml:1:1: the document is empty\n"]),
         ("rig: [unclosed\n".into(), &["error: rig.yaml:"]),
     ] {
         place.file("rig.yaml", &text);
@@ -258,21 +258,23 @@ cases:
         .says(0, &["mine::looks::answers  the DUT answers"]);
 }
 
+/// Bytes.
+const GARBAGE: usize = 10_000_000;
+
 /// Random bytes, brackets without end, and one long line: none may take time or memory.
 async fn garbage() {
     let place = Place::new();
-    const SIZE: usize = 10_000_000;
     let mut state = 1_u32;
     let noise = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let random: Vec<u8> = (0..SIZE).map(noise).collect();
+    let random: Vec<u8> = (0..GARBAGE).map(noise).collect();
     let deep = "[".repeat(1_000_000).into_bytes();
     let aliases = format!("rig: &a [x]\nslots: [{}]\n", "*a, ".repeat(200_000)).into_bytes();
     for (bytes, what) in [
         (random.clone(), "larger than 1024 KiB (10000000 bytes): no document of ours is"),
-        (vec![b'a'; SIZE], "larger than 1024 KiB (10000000 bytes): no document of ours is"),
+        (vec![b'a'; GARBAGE], "larger than 1024 KiB (10000000 bytes): no document of ours is"),
         (random[..1_000_000].to_vec(), "UTF-8"),
         (deep, ""),
         (aliases, ""),
