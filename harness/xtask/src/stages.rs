@@ -27,10 +27,10 @@ impl Tier {
     /// The longest time, in seconds on 2 cores from a fresh clone.
     pub(crate) fn budget(self) -> u64 {
         match self {
-            Self::Build => 720,
+            Self::Build => 1200,
             Self::Images => 480,
-            Self::T0 => 120,
-            Self::T1 => 240,
+            Self::T0 => 300,
+            Self::T1 => 300,
             Self::T2 => 360,
             Self::T3 => 240,
             Self::T4 => 480,
