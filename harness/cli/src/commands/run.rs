@@ -156,6 +156,8 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let chosen = image::choose(&catalogue, &image, args.os.as_deref(), companions, &scratch)?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
 
+    // The run's own time begins here, not with the build of its image.
+    let clock: Arc<dyn Clock> = RealClock::start();
     let run = folder::run_id(&board.slug);
     let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
     let path = folder::create(&out, &run)?;
