@@ -121,7 +121,7 @@ impl Place {
 
     /// Runs another program to its end, in the same folder.
     pub(crate) async fn run_program(&self, program: &str, args: &[&str]) -> Ran {
-        let output = self.tool(program, args).run(&by(&args.join(" "), 600)).await.unwrap();
+        let output = self.tool(program, args).run(&by(&args.join(" "), 1800)).await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran { code: output.status.code(), out: text(&output.out), err: text(&output.err) }
     }
