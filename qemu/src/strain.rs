@@ -60,10 +60,11 @@ impl Follower {
         self.smooth += (stretch.max(1.0) - self.smooth) * share;
         strain.set(self.smooth);
         let factor = gauge.set(self.smooth);
-        let ratio = (factor / self.told).max(self.told / factor);
+        // The strain alone is told: what a boot measured is in the factor too, and is no news of the host.
+        let ratio = (self.smooth / self.told).max(self.told / self.smooth);
         let quiet = self.at.is_some_and(|at| now.since(at) < QUIET);
         if ratio >= 2.0 || (ratio >= 1.3 && !quiet) {
-            (self.told, self.at) = (factor, Some(now));
+            (self.told, self.at) = (self.smooth, Some(now));
             sink.emit(Event::PaceChanged { factor, why: "QEMU waited for a core".into() });
         }
     }

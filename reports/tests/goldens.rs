@@ -1,6 +1,6 @@
 //! Every rendering of every journal of the corpus, byte by byte.
 //!
-//! `SHAKEDOWN_REGENERATE=1 cargo test -p shakedown-reports --test goldens` writes corpus and goldens anew.
+//! `SHAKEDOWN_BLESS=1 cargo test -p shakedown-reports --test goldens` writes corpus and goldens anew.
 //! A journal of an older format stays in `corpus/` under its old name and is only read.
 
 mod support;

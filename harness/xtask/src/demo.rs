@@ -31,6 +31,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::install(&needed)?;
     cargo(["build", "--package", "shakedown"]).run()?;
     let shakedown = shakedown();
+    // The last lines are the run's own: its verdict and where the report is.
+    println!("built after {:.0} s; now the image, and the run", began.elapsed().as_secs_f64());
     let code = line([
         shakedown.as_os_str(),
         "run".as_ref(),
@@ -41,7 +43,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ])
     .code()?;
     let took = began.elapsed();
-    println!("demo: {:.0} s in all (budget {} s from a fresh clone)", took.as_secs_f64(), BUDGET.as_secs());
+    if took > BUDGET {
+        println!("note: {:.0} s in all; on 2 cores it should be {} s", took.as_secs_f64(), BUDGET.as_secs());
+    }
     if code != 0 {
         bail!("the run ended with exit code {code}; the report above says why");
     }

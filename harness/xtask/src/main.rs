@@ -40,7 +40,22 @@ fn main() -> anyhow::Result<()> {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
-        Task::Generate => shell::cargo(["test", "--workspace", "--lib"]).env("UPDATE", "1").run(),
+        Task::Generate => generate(),
         Task::Tidy => tidy::run(),
     }
+}
+
+/// The tests that compare with committed files write them instead.
+fn generate() -> anyhow::Result<()> {
+    let of = |package: &str, names: &[&str]| {
+        let names: Vec<_> = names.iter().flat_map(|name| ["--test", name]).collect();
+        shell::cargo(["test", "--package", package].into_iter().chain(names))
+            .env("SHAKEDOWN_BLESS", "1")
+            .run()
+    };
+    of("shakedown-boards", &["catalogue", "porter"])?;
+    of("shakedown-suites", &["embedded"])?;
+    of("shakedown-reports", &["goldens", "chromium"])?;
+    println!("look at `git diff` before committing it");
+    Ok(())
 }

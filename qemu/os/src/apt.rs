@@ -15,6 +15,14 @@ use crate::{Arch, BuildError, Manifest, tools};
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// How new the package lists are.
+pub(crate) enum Lists {
+    /// Of today.
+    Fresh,
+    /// So old, for no mirror answers.
+    Old(Duration),
+}
+
 /// The folder of one architecture's lists and package files.
 pub(crate) struct AptRoot {
     arch: Arch,
@@ -58,17 +66,21 @@ impl AptRoot {
         apt("apt-get").env("APT_CONFIG", self.dir.join("apt.conf")).arg("-qq")
     }
 
-    /// Fetches the package lists unless they are fresh.
-    pub(crate) async fn update(&self, refresh: bool, by: &Deadline) -> Result<(), BuildError> {
+    /// Fetches the package lists unless they are fresh. Old ones of the same mirrors serve
+    /// where these do not answer: an image that was built once can be used without a network.
+    pub(crate) async fn update(&self, refresh: bool, by: &Deadline) -> Result<Lists, BuildError> {
         let stamp = self.dir.join("updated");
         let age = fs::metadata(&stamp).and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
         if !refresh && age.is_some_and(|age| age < FRESH) {
-            return Ok(());
+            return Ok(Lists::Fresh);
         }
         // Without this, a mirror that does not answer is only a warning.
         let tool = self.apt_get().args(["-o", "APT::Update::Error-Mode=any", "update"]);
-        tool.run_ok(by).await.map_err(BuildError::step("package lists"))?;
-        self.put("updated", "")
+        match (tool.run_ok(by).await, age) {
+            (Ok(_), _) => self.put("updated", "").map(|()| Lists::Fresh),
+            (Err(_), Some(age)) if !refresh => Ok(Lists::Old(age)),
+            (Err(error), _) => Err(BuildError::step("package lists")(error)),
+        }
     }
 
     /// Which packages it takes.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use shakedown_core::Deadline;
 use shakedown_host::Tool;
 
-use crate::apt::AptRoot;
+use crate::apt::{AptRoot, Lists};
 use crate::recipe::hex;
 use crate::request::OnStep;
 use crate::workshop::Workshop;
@@ -119,14 +119,18 @@ impl<'a> Site<'a> {
         // Programs get a folder of their own as working directory: paths must not depend on ours.
         let cache = fs::canonicalize(&cache).map_err(BuildError::file("find", &cache))?;
         let shop = Workshop::open(request.arch, &cache, by, on_step)?;
-        let (apt, manifest, versions) = shop
+        let (apt, lists, manifest, versions) = shop
             .step("package manifest", async {
                 let apt = AptRoot::prepare(request.arch, &cache.join("apt"), by).await?;
-                apt.update(request.refresh, by).await?;
+                let lists = apt.update(request.refresh, by).await?;
                 let manifest = apt.resolve(by).await?;
-                Ok((apt, manifest, tools::versions(by).await?))
+                Ok((apt, lists, manifest, tools::versions(by).await?))
             })
             .await?;
+        if let Lists::Old(age) = lists {
+            let hours = age.as_secs() / 3600;
+            shop.tell(&format!("no mirror answers: package lists of {hours} hours ago"));
+        }
         Ok(Self { shop, apt, manifest, versions, cache })
     }
 

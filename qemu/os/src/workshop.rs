@@ -62,6 +62,11 @@ impl<'a> Workshop<'a> {
         self.figures.lock().map(|figures| figures.clone()).unwrap_or_default()
     }
 
+    /// Something that the person should know, and that takes no time.
+    pub(crate) fn tell(&self, what: &str) {
+        (self.on_step)(Step { name: what.to_owned(), took: Some(Duration::ZERO) });
+    }
+
     /// Does one step and tells how long it took.
     pub(crate) async fn step<T>(
         &self,

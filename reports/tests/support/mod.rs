@@ -34,7 +34,7 @@ pub fn crate_dir() -> &'static Path {
 
 /// Whether committed files are to be written anew instead of compared.
 pub fn regenerating() -> bool {
-    std::env::var_os("SHAKEDOWN_REGENERATE").is_some()
+    std::env::var_os("SHAKEDOWN_BLESS").is_some()
 }
 
 /// Every journal that is committed, of every format version, by name.
@@ -76,7 +76,7 @@ pub fn golden(path: &Path, bytes: &[u8]) {
     let (kept, now) = (String::from_utf8_lossy(&kept), String::from_utf8_lossy(bytes));
     let line = kept.lines().zip(now.lines()).take_while(|(a, b)| a == b).count();
     panic!(
-        "{} differs from line {}:\n  committed: {:?}\n  now:       {:?}\nlook at it, then run again with SHAKEDOWN_REGENERATE=1",
+        "{} differs from line {}:\n  committed: {:?}\n  now:       {:?}\nlook at it, then run again with SHAKEDOWN_BLESS=1",
         path.display(),
         line + 1,
         kept.lines().nth(line),
