@@ -61,10 +61,11 @@ impl Follower {
         strain.set(self.smooth);
         let factor = gauge.set(self.smooth);
         // The strain alone is told: what a boot measured is in the factor too, and is no news of the host.
-        let ratio = (self.smooth / self.told).max(self.told / self.smooth);
+        let held = self.smooth.min(PaceGauge::MAX);
+        let ratio = (held / self.told).max(self.told / held);
         let quiet = self.at.is_some_and(|at| now.since(at) < QUIET);
         if ratio >= 2.0 || (ratio >= 1.3 && !quiet) {
-            (self.told, self.at) = (self.smooth, Some(now));
+            (self.told, self.at) = (held, Some(now));
             sink.emit(Event::PaceChanged { factor, why: "QEMU waited for a core".into() });
         }
     }
