@@ -5,6 +5,7 @@
 //! | runs | `SHAKEDOWN_OUT` | `./shakedown-out` |
 //! | cache | `SHAKEDOWN_CACHE` | `$XDG_CACHE_HOME/shakedown`, `~/.cache/shakedown` |
 //! | runtime | `SHAKEDOWN_RUNTIME` | `$XDG_RUNTIME_DIR/shakedown`, `/tmp/shakedown-<uid>` |
+//! | locks of slots | `$SHAKEDOWN_RUNTIME/slots` | `/var/tmp/shakedown-locks`, for all users ([`crate::lock::folder`]) |
 
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -22,7 +23,7 @@ pub fn cache() -> Rig<PathBuf> {
     made(cache_path(&named)?, 0o755)
 }
 
-/// Locks, sockets and other files that need not outlive a boot of the host; created when
+/// Sockets and other files that need not outlive a boot of the host; created when
 /// missing, for this user alone.
 pub fn runtime() -> Rig<PathBuf> {
     let path = made(runtime_path(&named), 0o700)?;

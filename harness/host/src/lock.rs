@@ -1,15 +1,18 @@
 //! One slot, one holder.
 //!
-//! The right is a `flock` on `<folder>/<rig>-<slot>.lock`, which the kernel takes back when
+//! The right is a `flock` on `<folder>/<rig>@<slot>.lock`, which the kernel takes back when
 //! the holder dies. The file's text says who holds it. A holder that ends properly empties
-//! the file; of one that was killed, its warden does, after it has made the slot safe.
+//! the file; of one that was killed, its warden does, after it has made the slot safe. When
+//! both were killed, the text stands there still, and the next holder kills what they started.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use shakedown_core::{Deadline, Fault, InfraKind, Rig};
 
@@ -18,7 +21,11 @@ use crate::warden::{self, Registration};
 
 /// How long a dead holder's warden may take.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long the holder of a lock may take to write who it is.
+const SAY: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(20);
+/// Everybody may write below /var/tmp, on every distribution; /run/lock is root's on some.
+const HOST_WIDE: &str = "/var/tmp/shakedown-locks";
 
 /// What stands in a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +65,13 @@ pub struct Held {
     pub command: String,
     /// The holder is dead, but its warden has not made the slot safe yet.
     pub cleaning: bool,
+}
+
+impl Held {
+    fn by_nobody_known(slot: &str) -> Self {
+        let (holder, command) = (String::new(), String::new());
+        Self { slot: slot.to_owned(), holder, pid: 0, since: None, command, cleaning: false }
+    }
 }
 
 impl fmt::Display for Held {
@@ -107,17 +121,28 @@ pub async fn acquire(
     command: &str,
     by: &Deadline,
 ) -> Result<SlotLock, LockError> {
-    let path = folder.join(format!("{}-{}.lock", plain(rig), plain(slot)));
+    let path = folder.join(format!("{}.lock", file_name(rig, slot)));
     let name = format!("{rig}/{slot}");
     let fault = |op: &str, error: &io::Error| {
         LockError::Rig(Fault::new(InfraKind::Host, "lock", op, path.display().to_string()).because(error))
     };
-    std::fs::create_dir_all(folder).map_err(|error| fault("create the folder of", &error))?;
+    shared(folder).map_err(|error| fault("create the folder of", &error))?;
     let mut file = open(&path).map_err(|error| fault("open", &error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(LockError::Held(who(&path, &name, by).await)),
-        Err(TryLockError::Error(error)) => return Err(fault("lock", &error)),
+    let brief = by.child(format!("the holder of {name} to say who it is"), SAY);
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(fault("lock", &error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        // A dead holder's text may stand there until the new one has written its own, and a dying
+        // one has its files open for a moment longer.
+        if let Some(holder) = read(&path).filter(|holder| group::lives(holder.pid, holder.start)) {
+            return Err(LockError::Held(holder.held(&name)));
+        }
+        if brief.pause(TICK, || "an empty lock file".into()).await.is_err() {
+            return Err(LockError::Held(Held::by_nobody_known(&name)));
+        }
     }
     let last = read(&path);
     if let Some(dead) = &last {
@@ -132,7 +157,14 @@ pub async fn acquire(
         }
     }
     // Once more: the warden has written into it in the meantime.
-    let left = read(&path).map_or_else(Vec::new, |document| document.left);
+    let mut left = Vec::new();
+    if let Some(rest) = read(&path) {
+        left = rest.left;
+        if left.is_empty() {
+            // The holder was killed and its warden with it: what they started may still be at the slot.
+            left = warden::clean_up_after(&format!("{}-{}", rest.pid, rest.start)).await;
+        }
+    }
     let warden = warden::start().map_err(LockError::Rig)?;
     let me = group::me();
     let document = Document {
@@ -184,27 +216,17 @@ pub(crate) fn release(path: &Path, complaints: &[String]) {
     }
 }
 
-/// The holder of a lock that is taken. It may be about to write who it is: 200 ms for that.
-async fn who(path: &Path, slot: &str, by: &Deadline) -> Held {
-    let brief = by.child(format!("the holder of {slot} to say who it is"), Duration::from_millis(200));
-    loop {
-        // A dead holder's text may stand there until the new one has written its own.
-        if let Some(document) = read(path).filter(|document| group::lives(document.pid, document.start)) {
-            return document.held(slot);
-        }
-        if brief.pause(TICK, || "an empty lock file".into()).await.is_err() {
-            let (holder, command) = (String::new(), String::new());
-            return Held { slot: slot.to_owned(), holder, pid: 0, since: None, command, cleaning: false };
-        }
-    }
-}
-
 /// Without `O_CREAT` first: in a shared sticky folder the kernel refuses it on another user's file.
 fn open(path: &Path) -> io::Result<File> {
-    let existing = OpenOptions::new().read(true).write(true).open(path);
-    match existing {
+    let mut options = OpenOptions::new();
+    // A link in a folder of everybody's would have us write into a file that somebody else chose.
+    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+            let file = options.create(true).truncate(false).open(path)?;
+            // The next holder may be another user, whatever our umask.
+            file.set_permissions(Permissions::from_mode(0o666))?;
+            Ok(file)
         }
         other => other,
     }
@@ -224,14 +246,40 @@ fn write(file: &mut File, document: Option<&Document>) -> io::Result<()> {
     file.write_all(&text)
 }
 
-/// A name as a part of a file's name.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
+/// A slot's name in file names: no two slots have the same, whatever characters their names hold.
+pub fn file_name(rig: &str, slot: &str) -> String {
+    let plain = |name: &str| -> String {
+        let byte = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            other => format!("%{other:02x}"),
+        };
+        name.bytes().map(byte).collect()
+    };
+    format!("{}@{}", plain(rig), plain(slot))
 }
 
-/// Where the locks of slots are, for this user.
+/// The folder of the locks: one for the whole host, whoever asks. A bench is there once, so two
+/// users, or one user in and out of a login session, must meet at the same file.
+/// `SHAKEDOWN_RUNTIME` gives a test, or a container with its own hardware, one of its own.
 pub fn folder() -> Rig<PathBuf> {
-    Ok(crate::dirs::runtime()?.join("slots"))
+    let own = std::env::var_os("SHAKEDOWN_RUNTIME").filter(|value| !value.is_empty());
+    Ok(match own {
+        Some(_) => crate::dirs::runtime()?.join("slots"),
+        None => PathBuf::from(HOST_WIDE),
+    })
+}
+
+/// Makes the folder when it is missing. The host-wide one is for everybody, and sticky: nobody removes
+/// another's file.
+fn shared(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)?;
+    if folder == Path::new(HOST_WIDE) {
+        std::fs::set_permissions(folder, Permissions::from_mode(0o1777))?;
+    }
+    Ok(())
 }
 
 /// The name of the user that runs us, for others to read.
@@ -244,4 +292,29 @@ fn user() -> String {
         .find(|entry| entry.get(2) == Some(&id.as_str()));
     let name = entry.map(|entry| entry[0].to_owned());
     name.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| format!("user {id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_slots_share_a_file() {
+        let names = [
+            ("a-b", "c"),
+            ("a", "b-c"),
+            ("a@b", "c"),
+            ("a", "b@c"),
+            ("a/b", "c"),
+            ("a", "b/c"),
+            ("a%40b", "c"),
+            ("ä", "c"),
+            ("..", ""),
+        ];
+        let files: std::collections::BTreeSet<_> =
+            names.iter().map(|(rig, slot)| file_name(rig, slot)).collect();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        assert!(files.iter().all(|file| !file.contains('/') && file != ".."), "{files:?}");
+        assert_eq!(file_name("qemu", "amd64"), "qemu@amd64");
+    }
 }

@@ -34,6 +34,7 @@ fn main() {
         trial("the_death_of_the_warden_is_noticed", orphaned),
         trial("a_held_slot_is_refused_with_its_holder", held),
         trial("a_dead_holder_s_slot_is_taken_over_when_it_is_safe", taken_over),
+        trial("what_a_dead_holder_and_its_dead_warden_started_is_killed_by_the_next", both_killed),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -226,5 +227,34 @@ fn taken_over() -> Result<(), Failed> {
         check(probe.dir.path().join("safe").exists(), "the slot was given away before it was safe")?;
         check(lock.left.is_empty(), format!("{:?}", lock.left))?;
         check(began.elapsed() < Duration::from_secs(5), format!("{:?}", began.elapsed()))
+    })
+}
+
+/// `pkill -9` by name takes harness and warden together: nobody is left who would clean up.
+fn both_killed() -> Result<(), Failed> {
+    on_runtime(async {
+        let by = within(20.0, "the test");
+        let probe = Probe::start("waits", &by).await;
+        // The harness, its warden and four sleepers at least.
+        while probe.survivors().len() < 6 {
+            let seen = || format!("{:?}", probe.survivors());
+            by.pause(Duration::from_millis(5), seen).await.map_err(|stop| stop.to_string())?;
+        }
+        // The warden first: it must not see the end of the harness.
+        for pid in [probe.warden, probe.child.pid()] {
+            kill_process(Pid::from_raw(pid as i32).ok_or("a pid")?, Signal::KILL)?;
+        }
+        let gone = || {
+            ![probe.warden, probe.child.pid()]
+                .iter()
+                .any(|pid| group::ProcStat::of(*pid).is_some_and(|stat| stat.lives()))
+        };
+        while !gone() {
+            by.pause(Duration::from_millis(1), String::new).await.map_err(|stop| stop.to_string())?;
+        }
+        check(probe.survivors().len() >= 4, format!("{:?} were to survive", probe.survivors()))?;
+        let lock = lock::acquire(probe.dir.path(), "rig", "slot", "mine", &by).await?;
+        check(probe.survivors().is_empty(), format!("{:?} have the slot still", probe.survivors()))?;
+        check(lock.left.is_empty(), format!("{:?}", lock.left))
     })
 }

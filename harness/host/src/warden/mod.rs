@@ -49,6 +49,12 @@ pub fn serve_if_asked() {
     CAN_SERVE.store(true, Ordering::SeqCst);
 }
 
+/// Kills what a dead harness and its dead warden started, known by the mark of the harness (its
+/// process id and start time). Returns what did not work.
+pub(crate) async fn clean_up_after(mark: &str) -> Vec<String> {
+    serve::clean_up(&serve::Wards::default(), mark).await
+}
+
 /// Whether somebody watches over this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {

@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// Everything that is registered when the pipe ends.
 #[derive(Debug, Default)]
-struct Wards {
+pub(super) struct Wards {
     groups: BTreeMap<u64, u32>,
     safe: BTreeMap<u64, (String, Vec<String>, Duration)>,
     holders: BTreeMap<u64, PathBuf>,
@@ -76,7 +76,7 @@ pub(super) fn serve(mark: &str) -> i32 {
 }
 
 /// Kills, verifies, makes safe. Returns what did not work.
-async fn clean_up(wards: &Wards, mark: &str) -> Vec<String> {
+pub(super) async fn clean_up(wards: &Wards, mark: &str) -> Vec<String> {
     let clock = RealClock::start();
     let limit =
         |name: String, span| Deadline::new(name, span, Pace::Rig, clock.clone(), CancellationToken::new());
