@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use shakedown_core::Deadline;
 use shakedown_host::Tool;
+use shakedown_host::group::ProcStat;
 
 use crate::request::{OnStep, Step};
 use crate::{Arch, BuildError, recipe, tools};
@@ -34,6 +35,7 @@ impl<'a> Workshop<'a> {
         // Nobody else has this name: one build at a time in a process and architecture.
         let dir = parent.join(format!("work-{arch}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
+        sweep(parent);
         let workshop = Self { arch, dir, by, on_step, figures: Mutex::default() };
         recipe::write(&workshop.recipe())?;
         fs::create_dir_all(workshop.out()).map_err(BuildError::file("create", workshop.out()))?;
@@ -120,9 +122,43 @@ impl<'a> Workshop<'a> {
     }
 }
 
+/// Removes the folders of builds that were killed: each is some hundred MiB.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix("work-")?.rsplit_once('-'));
+        let Some(Ok(pid)) = maker.map(|(_, pid)| pid.parse::<u32>()) else { continue };
+        if ProcStat::of(pid).is_none() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 impl Drop for Workshop<'_> {
     fn drop(&mut self) {
-        // Left over, it only costs room; the next build of this process removes it.
+        // Left over, it only costs room; the next build removes it.
         let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_and_a_running_one_s_is_not() {
+        let cache = tempfile::tempdir().unwrap();
+        let path = |name: &str| cache.path().join(name);
+        // No Linux gives this process id to anybody: its highest is 2^22.
+        let dead = path("work-amd64-4194305");
+        let own = path(&format!("work-arm64-{}", std::process::id()));
+        let others = ["work-of-art", "image-0123"].map(path);
+        for folder in [&dead, &own].into_iter().chain(&others) {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("file"), "x").unwrap();
+        }
+        sweep(cache.path());
+        assert!(!dead.exists());
+        assert!(own.exists() && others.iter().all(|folder| folder.exists()));
     }
 }
