@@ -176,7 +176,8 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
     }
 }
 
-fn offers(doc: &MachineDoc) -> BTreeSet<Capability> {
+/// What a slot with this machine offers, whether it is open or not.
+pub fn offers(doc: &MachineDoc) -> BTreeSet<Capability> {
     let always = ["console-input", "sysrq", "power-cut", "reset"].into_iter();
     let network = ["network", "ntp"].into_iter().filter(|_| doc.network == NetworkDoc::User);
     let watchdog = doc.watchdog.iter().map(|_| "watchdog");

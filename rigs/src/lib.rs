@@ -38,7 +38,7 @@ pub use line::{LineConf, LineCx};
 pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
-pub use slot::{SlotRequest, open};
+pub use slot::{SlotRequest, offers, open};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
 /// The drivers' settings, as they are written.

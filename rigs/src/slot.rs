@@ -74,7 +74,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         id: request.id,
         board: request.board,
         facts: facts(wiring),
-        offers: offers(wiring, typed),
+        offers: offered(wiring, typed),
         power,
         outputs,
         consoles,
@@ -100,8 +100,13 @@ async fn output(
     Ok(Guarded::new(name, line, limits, request.fence.clone(), request.sink.clone()))
 }
 
+/// What a slot with this wiring offers, before it is opened.
+pub fn offers(wiring: &Wiring) -> BTreeSet<Capability> {
+    offered(wiring, wiring.consoles.contains_key("main"))
+}
+
 /// What the wiring adds to the board. A person's hand is too slow and too dear for cuts in a case.
-fn offers(wiring: &Wiring, typed: bool) -> BTreeSet<Capability> {
+fn offered(wiring: &Wiring, typed: bool) -> BTreeSet<Capability> {
     let by_itself = |driver: &LineDriver| !matches!(driver, LineDriver::Manual(_));
     [
         ("power-cut", wiring.power.as_ref().is_some_and(by_itself)),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_conf::Span;
+use shakedown_core::Effect;
 use shakedown_core::event::Better;
-use shakedown_core::{Edit, Effect};
 
 /// A file of cases: `suites/os/swap.yaml`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -259,8 +259,7 @@ pub enum FormatDoc {
 pub struct SabotageDoc {
     /// Kebab-case, unique within the case.
     pub id: String,
-    /// In order. A line of shell runs right before the check (for `shares-reboot`: after the
-    /// reboot), the others are made offline before the boot.
+    /// In order, right before the check (for `shares-reboot`: after the reboot).
     pub edits: Vec<EditDoc>,
     /// A line of shell that takes it back. Without it, a reboot does.
     #[serde(default)]
@@ -269,55 +268,12 @@ pub struct SabotageDoc {
     pub must_say: String,
 }
 
-/// One edit: exactly one of its fields.
+/// One edit.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EditDoc {
     /// A line of shell on the running DUT, as root.
-    #[serde(default)]
-    pub shell: Option<String>,
-    /// The configuration document, by the OS's own dotted key.
-    #[serde(default)]
-    pub config: Option<ConfigEditDoc>,
-    /// A file on the boot partition.
-    #[serde(default)]
-    pub boot_file: Option<BootFileDoc>,
-}
-
-/// A key of the configuration document and its new value.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ConfigEditDoc {
-    /// The OS's own dotted key: `os.sshKeys`.
-    pub key: String,
-    /// JSON.
-    pub value: String,
-}
-
-/// A file on the boot partition and its new text.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct BootFileDoc {
-    /// Path on the boot partition.
-    pub path: String,
-    /// The new text.
-    pub text: String,
-}
-
-impl EditDoc {
-    /// The one edit that it is; `None` when it is none or several.
-    pub fn edit(&self) -> Option<Edit> {
-        match (&self.shell, &self.config, &self.boot_file) {
-            (Some(line), None, None) => Some(Edit::Shell(line.clone())),
-            (None, Some(config), None) => {
-                Some(Edit::Config { key: config.key.clone(), value: config.value.clone() })
-            }
-            (None, None, Some(file)) => {
-                Some(Edit::BootFile { path: file.path.clone(), text: file.text.clone() })
-            }
-            _ => None,
-        }
-    }
+    pub shell: String,
 }
 
 /// A selection: `suites/selections/demo.yaml`. Its name is the file's.

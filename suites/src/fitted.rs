@@ -29,10 +29,7 @@ impl Fitted {
 
 fn fill(sabotage: &Sabotage, values: &Values) -> Option<Sabotage> {
     let line = |line: &String| Template::parse(line).fill(values).ok();
-    let edit = |edit: &Edit| match edit {
-        Edit::Shell(text) => line(text).map(Edit::Shell),
-        other => Some(other.clone()),
-    };
+    let edit = |Edit::Shell(text): &Edit| line(text).map(Edit::Shell);
     Some(Sabotage {
         edits: sabotage.edits.iter().map(edit).collect::<Option<_>>()?,
         undo: match &sabotage.undo {

@@ -7,8 +7,8 @@
 //! - Facts (`{name}` in commands and expectations) are listed in `suites/facts.yaml`, with the
 //!   values that the reference OS's profile gives. A case whose facts, configuration keys or
 //!   capabilities a profile lacks is skipped with that reason ([`Entry::missing`]).
-//! - Sabotages: a line of shell runs right before [`shakedown_core::Case::run`] (for
-//!   `shares-reboot` cases: after the reboot); the other edits are made offline before the boot.
+//! - Sabotages: lines of shell that run right before [`shakedown_core::Case::run`] (for
+//!   `shares-reboot` cases: after the reboot).
 //!
 //! `SHAKEDOWN_BLESS=1 cargo test -p shakedown-suites` writes `suites/schema/` anew.
 

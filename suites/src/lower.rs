@@ -132,23 +132,18 @@ impl Lower<'_> {
         }
         let mut edits = Vec::new();
         for (index, edit) in doc.edits.iter().enumerate() {
-            let edit = edit.edit().ok_or_else(|| {
-                let field = format!("{field}.edits[{index}]");
-                self.invalid(&field, "an edit is one of `shell`, `config` and `boot-file`")
-            })?;
-            self.known_facts(&format!("{field}.edits[{index}]"), &edit)?;
-            edits.push(edit);
+            self.known_facts(&format!("{field}.edits[{index}]"), &edit.shell)?;
+            edits.push(Edit::Shell(edit.shell.clone()));
         }
         if let Some(undo) = &doc.undo {
-            self.known_facts(&format!("{field}.undo"), &Edit::Shell(undo.clone()))?;
+            self.known_facts(&format!("{field}.undo"), undo)?;
         }
         let (id, undo, must_say) = (doc.id.clone(), doc.undo.clone(), doc.must_say.clone());
         Ok(Sabotage { id, edits, undo, must_say })
     }
 
     /// Sabotages are filled in before anything runs: with what a profile knows, not the run.
-    fn known_facts(&self, field: &str, edit: &Edit) -> Result<(), ConfError> {
-        let Edit::Shell(line) = edit else { return Ok(()) };
+    fn known_facts(&self, field: &str, line: &str) -> Result<(), ConfError> {
         for fact in Template::parse(line).facts() {
             let profile = self.known.contains(fact) && !facts::RUN.contains(&fact);
             if !profile || facts::OFFERED.contains(&fact) {

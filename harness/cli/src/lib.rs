@@ -4,16 +4,16 @@
 //! has one file a subcommand in [`commands`]. Everything a command prints is
 //! printed here.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the crate that talks to the terminal")]
-
 pub mod commands;
 pub mod compose;
 mod error;
 mod follow;
+mod say;
 
 use clap::Parser;
 use shakedown_core::ExitCode;
 
+use crate::say::err;
 pub use error::{CliError, CliResult};
 
 /// Runs the command line of this process.
@@ -23,7 +23,7 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => {
             // `--help` and `--version` are errors to clap, and print to standard output.
             let exit = if error.use_stderr() { ExitCode::Refused } else { ExitCode::Ok };
-            let shown = error.print();
+            let shown = say::quiet(error.print());
             return std::process::ExitCode::from(if shown.is_ok() {
                 exit.code()
             } else {
@@ -31,12 +31,42 @@ pub fn main() -> std::process::ExitCode {
             });
         }
     };
-    let exit = match commands::run(cli) {
-        Ok(exit) => exit,
-        Err(error) => {
-            eprintln!("{error}");
+    let mut exit = guarded(|| commands::run(cli));
+    if let Some(complaint) = say::complaint() {
+        err!("error: {complaint}");
+        exit = exit.and(ExitCode::Infra);
+    }
+    std::process::ExitCode::from(exit.code())
+}
+
+/// Tells an error, and a panic as what it is: the harness's own defect, which is no failure of the OS.
+fn guarded(work: impl FnOnce() -> CliResult) -> ExitCode {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            err!("{error}");
             error.exit
         }
-    };
-    std::process::ExitCode::from(exit.code())
+        // The panic's own words and place stand above this already.
+        Err(_) => {
+            err!(
+                "error: this is a defect of shakedown {}, not of the OS under test\n \
+                 hint: please report it with the lines above, the command line and the run's journal.jsonl",
+                env!("CARGO_PKG_VERSION")
+            );
+            ExitCode::Bug
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_an_error_keeps_its_code() {
+        assert_eq!(guarded(|| panic!("an index out of bounds")), ExitCode::Bug);
+        assert_eq!(guarded(|| Err(CliError::refused("no"))), ExitCode::Refused);
+        assert_eq!(guarded(|| Ok(ExitCode::NothingRan)), ExitCode::NothingRan);
+    }
 }

@@ -8,8 +8,9 @@ mod support;
 use std::io::Write;
 
 use libtest_mimic::{Arguments, Trial};
+use shakedown_core::Outcome;
 use shakedown_host::warden;
-use support::{Place, Run, by, guest, micro, trial};
+use support::{Place, Run, SHAKEDOWN, by, guest, micro, trial};
 
 fn main() {
     warden::serve_if_asked();
@@ -35,6 +36,9 @@ fn main() {
         trial("an_image_is_looked_into_without_mounting", image_info),
         trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
         trial("the_list_shows_what_would_run", list),
+        trial("a_reader_that_leaves_ends_nothing", closed_pipe),
+        trial("a_rig_s_errors_are_all_told_at_their_places", rigs),
+        trial("sabotages_are_those_of_what_is_asked_for", sabotages),
     ];
     libtest_mimic::run(&args, tests).exit();
 }
@@ -442,6 +446,18 @@ async fn qemu() {
         "error: qemu: cannot use qemu-system-x86_64: expected QEMU 7.2.0 or newer, got QEMU 5.2.0\n \
          hint: Debian 12 and newer have it: apt-get install qemu-system-x86",
     );
+    // It was a run all the same: its folder says what stood in the way.
+    let run = Run::read(&place.last());
+    assert!(
+        matches!(&run.step("preflight").failed, Some((Outcome::Infra(fault), ..)) if fault.op == "use"),
+        "{:?}",
+        run.ledger.steps
+    );
+    run.ended(Some(3), 3);
+    place
+        .run(&["report", "out/latest"])
+        .await
+        .says(0, &["qemu-system-x86_64", "report: out/latest/report.html"]);
 }
 
 async fn output_folder() {
@@ -518,7 +534,7 @@ async fn boards() {
 
 async fn schemas() {
     let place = Place::new();
-    for kind in ["rig", "board", "family", "os"] {
+    for kind in ["rig", "board", "family", "os", "module", "selection"] {
         let ran = place.run(&["schema", kind]).await;
         ran.says(0, &["\"$schema\"", "\"additionalProperties\": false"]);
         serde_json::from_str::<serde::de::IgnoredAny>(&ran.out).unwrap();
@@ -595,6 +611,15 @@ async fn journals() {
     assert!(html.contains("changed") || html.contains("edited"), "the report says so");
     place.run(&["report", "edited", "--html", "only.html"]).await.says(0, &[]);
     assert!(place.path("only.html").is_file());
+    // Killed within its first line, or before it.
+    for text in ["", &lines[0][..lines[0].len() / 3], &lines[0][..6]] {
+        place.file("begun/journal.jsonl", text);
+        place.run(&["report", "begun"]).await.says(0, &["report: begun/report.html"]);
+        let html = std::fs::read_to_string(place.path("begun/report.html")).unwrap();
+        assert!(html.contains("before the run began"), "{text}: {html}");
+    }
+    place.file("none/journal.jsonl", "not a journal");
+    place.run(&["report", "none"]).await.says(2, &["is not a journal of a run"]);
     place.file("none/journal.jsonl", "not a journal\n");
     place.run(&["report", "none"]).await.refused(
         2,
@@ -613,4 +638,94 @@ async fn list() {
     let all = place.run(&["run", "--list", "--selection", "all"]).await;
     assert!(all.out.lines().count() >= 41, "at least 40 leaf cases: {}", all.all());
     assert!(ran.out.lines().count() >= 31, "at least 30 in the demo: {}", ran.all());
+
+    // With a slot, the list says what it does not offer.
+    let slot = place.run(&["run", "--list", "--selection", "all", "--board", "generic-amd64"]).await;
+    slot.says(0, &["os::swap::zram-size  "]);
+    let poor = "rig: poor\nslots:\n  one: { board: generic-amd64, qemu: { machine: q35, network: none } }\n";
+    place.file("poor.yaml", poor);
+    let ran = place.run(&["run", "--list", "--rig", "poor.yaml", "--case", "os::time::*"]).await;
+    ran.says(0, &["  skip: neither board, OS nor slot offers ", " of them skipped\n"]);
+    let unknown = "error: unknown board `generic-amd46`; did you mean `generic-amd64`?";
+    place.run(&["run", "--list", "--board", "generic-amd46"]).await.says(2, &[unknown]);
+    place.run(&["run", "--list", "--slot", "amd46"]).await.says(2, &["no slot `amd46`"]);
+    place
+        .run(&["run", "--list", "--board", "generic-amd64", "--os", "balena"])
+        .await
+        .says(2, &["did you mean `balenaos`?"]);
+    assert!(!place.path("cache").exists() && !place.path("out").exists(), "nothing was built or begun");
+}
+
+/// `shakedown run --list | head -1`, with the reader gone before the first line.
+async fn closed_pipe() {
+    let place = Place::new();
+    place.file("run/journal.jsonl", "");
+    for line in [
+        "run --list --selection all",
+        "boards list",
+        "boards show generic-amd64 --resolved",
+        "drivers",
+        "schema board",
+        "rigs list",
+        "report run",
+        "--help",
+    ] {
+        // The reader is gone for certain: the writer starts when it has been waited for.
+        let gone = "mkfifo gone; (: <gone) & exec 3>gone; wait; rm gone";
+        let script = format!("{gone}; {SHAKEDOWN} {line} >&3 2>err; echo $? >code");
+        place.run_program("sh", &["-c", &script]).await;
+        let text = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
+        assert_eq!((text("code").trim(), text("err").as_str()), ("0", ""), "{line}");
+    }
+    // Another error of the stream is told.
+    let ran = place.run_program("sh", &["-c", &format!("{SHAKEDOWN} boards list >/dev/full")]).await;
+    ran.refused(3, "error: cannot write to standard output: No space left on device (os error 28)");
+    // Nobody reads what is wrong either: the exit code stays.
+    let script = format!("mkfifo gone; (: <gone) & exec 3>gone; wait; {SHAKEDOWN} boards show nothing 2>&3");
+    assert_eq!(place.run_program("sh", &["-c", &script]).await.code, Some(2));
+}
+
+async fn rigs() {
+    let place = Place::new();
+    place.run(&["rigs", "check"]).await.says(0, &["the built-in QEMU rig: 2 slot(s), 0 error(s)"]);
+    place.file(
+        "rig.yaml",
+        "rig: x\nslots:\n  a: { board: generic-amd46, qemu: { machine: q35 } }\n  b: { board: generic-amd64 }\n  c: { board: generic-amd64, qemu: { machine: q35 } }\n",
+    );
+    place.run(&["rigs", "check"]).await.says(
+        2,
+        &[
+            "error: rig.yaml:3:15: slots.a.board: unknown board `generic-amd46`; did you mean `generic-amd64`?",
+            "error: rig.yaml:4:3: slots.b.consoles: `main` is missing: boots are watched on it",
+            "rig.yaml: 3 slot(s), 2 error(s)",
+        ],
+    );
+}
+
+async fn sabotages() {
+    let place = Place::new();
+    let args = ["run", "--board", "generic-amd64", "--sabotage", "proven"];
+    let all = place.run(&[&args[..], &["--list"]].concat()).await;
+    all.says(0, &["11 cases in `all`"]);
+    place
+        .run(&[&args[..], &["--list", "--suite", "container"]].concat())
+        .await
+        .says(0, &["1 cases in `container::*`"]);
+    // None of these has a proven one.
+    place.run(&[&args[..], &["--case", "update::*"]].concat()).await.says(5, &["error: no case is selected"]);
+    // A private OS without the facts that the sabotage uses.
+    micro::documents(&place, "4s");
+    micro::disk_rig(&place);
+    place.file("good.img", guest::image(&guest::good()));
+    let args =
+        ["run", "--path", "private", "--os", "micro", "--image", "good.img", "--sabotage", "all", "--case"];
+    let ran = place.run(&[&args[..], &["container::engine::data-on-data-partition"]].concat()).await;
+    ran.says(
+        5,
+        &[
+            "error: no sabotage of `container::engine::data-on-data-partition` can be made",
+            "`micro` has no fact `engine-root`",
+        ],
+    );
+    assert!(!place.path("out").exists(), "nothing was begun");
 }

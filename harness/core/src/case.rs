@@ -45,20 +45,6 @@ pub enum Effect {
 pub enum Edit {
     /// A line of shell on the running DUT, as root.
     Shell(String),
-    /// A dotted key of the configuration document set to this JSON text, offline, before the boot.
-    Config {
-        /// `os.sshKeys`.
-        key: String,
-        /// JSON.
-        value: String,
-    },
-    /// A file on the boot partition replaced by this text, offline, before the boot.
-    BootFile {
-        /// Path on the boot partition.
-        path: String,
-        /// The new text.
-        text: String,
-    },
 }
 
 /// An edit under which the case must fail, with the text that its failure must then contain.

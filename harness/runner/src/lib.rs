@@ -22,6 +22,6 @@ mod waiting;
 pub use folder::RunFolder;
 pub use identity::Identity;
 pub use provision::companions;
-pub use run::{BOOT, Request, run};
+pub use run::{BOOT, Request, not_opened, run};
 pub use sabotaged::Sabotaged;
 pub use sink::{Follower, JournalSink};

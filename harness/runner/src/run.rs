@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use shakedown_core::event::Planned;
 use shakedown_core::{
-    Blame, BootSpec, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Ledger, OsProfile, Outcome, Shells,
-    Sink, Slot, event,
+    Blame, BootSpec, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Fault, Ledger, OsProfile, Outcome,
+    Shells, Sink, Slot, event,
 };
 use shakedown_media::Identity as Identified;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,22 @@ pub async fn run(request: Request) -> ExitCode {
         Ok(()) => exit,
         Err(_) => exit.and(ExitCode::Infra),
     }
+}
+
+/// Records a run whose slot could not be opened: it has a journal and a verdict like any other.
+pub fn not_opened(
+    head: event::RunHead,
+    fault: Fault,
+    exit: ExitCode,
+    sink: &JournalSink,
+    verdict: fn(&Ledger, ExitCode) -> String,
+) {
+    sink.emit(Event::RunStarted(Box::new(head)));
+    let Decision { outcome, blame, because } =
+        adjudicate(&Cut::Rig(fault), &crate::adjudicate::Observed::healthy());
+    fail_step(sink, "preflight", outcome, blame, because);
+    let verdict = verdict(&sink.ledger(), exit);
+    sink.emit(Event::RunEnded { exit, verdict, took: Duration::ZERO, waited: Duration::ZERO });
 }
 
 async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {

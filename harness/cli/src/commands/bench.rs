@@ -11,6 +11,7 @@ use shakedown_media::{FileMedium, identify, open_source, write_image};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::image::refused;
+use crate::say::out;
 use crate::{CliError, CliResult};
 
 /// `shakedown bench`.
@@ -36,14 +37,14 @@ pub(super) fn run(args: &Args) -> CliResult {
             let before = cpu()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(expect(terminal, pattern))?;
-            println!("{:.3}", cpu()? - before);
+            out!("{:.3}", cpu()? - before);
         }
         What::Shell { count } => {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             let mut spans = runtime.block_on(shakedown_host::bench::shell_round_trip(*count))?;
             spans.sort();
-            println!("{:.3}", spans[spans.len() / 2].as_secs_f64() * 1000.0);
+            out!("{:.3}", spans[spans.len() / 2].as_secs_f64() * 1000.0);
         }
         What::Write { image, out } => {
             let quiet = &mut |_: &_| ControlFlow::Continue(());

@@ -6,6 +6,7 @@ use shakedown_boards::Catalogue;
 use shakedown_core::{Board, ExitCode};
 
 use crate::CliResult;
+use crate::say::{err, out};
 
 /// `shakedown boards`.
 #[derive(clap::Args, Debug)]
@@ -36,8 +37,8 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Command::List => {
             for listed in catalogue.list() {
                 match &listed.board {
-                    Ok(board) => println!("{:<28} {:<8} {}", listed.slug, board.arch.to_string(), board.name),
-                    Err(error) => println!("{:<28} broken: {error}", listed.slug),
+                    Ok(board) => out!("{:<28} {:<8} {}", listed.slug, board.arch.to_string(), board.name),
+                    Err(error) => out!("{:<28} broken: {error}", listed.slug),
                 }
             }
             Ok(ExitCode::Ok)
@@ -47,7 +48,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
             if *resolved {
                 let width = shown.origins.iter().map(|origin| origin.field.len()).max().unwrap_or(0);
                 for origin in &shown.origins {
-                    println!("{:<width$}  {:<40}  # {}", origin.field, origin.value, origin.from());
+                    out!("{:<width$}  {:<40}  # {}", origin.field, origin.value, origin.from());
                 }
             } else {
                 show(&shown.board);
@@ -57,10 +58,10 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Command::Check => {
             let errors = catalogue.check();
             for error in &errors {
-                eprintln!("error: {error:#}");
+                err!("error: {error:#}");
             }
             let boards = catalogue.slugs().count();
-            println!(
+            out!(
                 "{boards} board(s), {} OS profile(s): {} error(s)",
                 catalogue.profiles().count(),
                 errors.len()
@@ -72,14 +73,14 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
 
 fn show(board: &Board) {
     let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-    println!("{} ({})", board.name, board.slug);
-    println!("  arch          {}", board.arch);
-    println!("  soc           {}", board.soc.as_deref().unwrap_or("unknown"));
-    println!("  provision     {:?}", board.provision);
-    println!("  console       {} baud", board.baud);
-    println!("  min off time  {:?}", board.min_off);
-    println!("  capabilities  {}", list(board.capabilities.iter().map(ToString::to_string).collect()));
-    println!("  boot stages   {}", list(board.stages.iter().map(|stage| stage.name.clone()).collect()));
-    println!("  known-bad     {}", list(board.bad.iter().map(|bad| bad.id.clone()).collect()));
-    println!("`--resolved` shows every value and where it came from.");
+    out!("{} ({})", board.name, board.slug);
+    out!("  arch          {}", board.arch);
+    out!("  soc           {}", board.soc.as_deref().unwrap_or("unknown"));
+    out!("  provision     {:?}", board.provision);
+    out!("  console       {} baud", board.baud);
+    out!("  min off time  {:?}", board.min_off);
+    out!("  capabilities  {}", list(board.capabilities.iter().map(ToString::to_string).collect()));
+    out!("  boot stages   {}", list(board.stages.iter().map(|stage| stage.name.clone()).collect()));
+    out!("  known-bad     {}", list(board.bad.iter().map(|bad| bad.id.clone()).collect()));
+    out!("`--resolved` shows every value and where it came from.");
 }

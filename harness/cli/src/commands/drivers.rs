@@ -1,5 +1,6 @@
 //! `shakedown drivers`: what a rig can be made of.
 
+use crate::say::out;
 use shakedown_core::ExitCode;
 
 pub(super) fn run() -> ExitCode {
@@ -7,16 +8,16 @@ pub(super) fn run() -> ExitCode {
     for driver in shakedown_rigs::drivers() {
         if driver.family != family {
             family = driver.family;
-            println!("{family}");
+            out!("{family}");
         }
-        println!("  {}", driver.name);
+        out!("  {}", driver.name);
         for line in driver.doc.lines() {
-            println!("      {line}");
+            out!("      {line}");
         }
         if let (Some(feature), false) = (driver.feature, driver.built) {
-            println!("      (built without: needs the cargo feature `{feature}`)");
+            out!("      (built without: needs the cargo feature `{feature}`)");
         }
     }
-    println!("\nVirtual machines: the block `qemu:` of a slot (shakedown schema rig).");
+    out!("\nVirtual machines: the block `qemu:` of a slot (shakedown schema rig).");
     ExitCode::Ok
 }

@@ -7,11 +7,12 @@ use shakedown_core::ExitCode;
 use shakedown_media::{ImageInfo, Table};
 
 use shakedown_os::Arch;
-use tokio_util::sync::CancellationToken;
 
 use crate::CliResult;
 use crate::compose::image::refused;
 use crate::compose::reference;
+use crate::compose::signals::cancelled_by_signals;
+use crate::say::out;
 
 /// `shakedown image`.
 #[derive(clap::Args, Debug)]
@@ -60,13 +61,13 @@ async fn build(arch: ArchArg, rebuild: bool, updates: bool) -> CliResult {
         ArchArg::Arm64 => &[Arch::Arm64],
         ArchArg::All => &[Arch::Amd64, Arch::Arm64],
     };
-    let by = reference::deadline(&CancellationToken::new());
+    let by = reference::deadline(&cancelled_by_signals("stopping the build"));
     for arch in arches {
         let built = reference::build(*arch, rebuild, &by).await?;
-        println!("{}", built.image.display());
+        out!("{}", built.image.display());
         if updates {
             for (role, file) in reference::updates(*arch, &reference::all_roles(), &by).await? {
-                println!("{role}: {}", file.display());
+                out!("{role}: {}", file.display());
             }
         }
     }
@@ -84,7 +85,7 @@ pub(super) fn run(args: Args) -> CliResult {
             let info = shakedown_media::inspect_image(&image, &scratch, &mut |_| ControlFlow::Continue(()));
             let info = info.map_err(refused)?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&info).map_err(crate::CliError::infra)?);
+                out!("{}", serde_json::to_string_pretty(&info).map_err(crate::CliError::infra)?);
             } else {
                 show(&info);
             }
@@ -95,39 +96,39 @@ pub(super) fn run(args: Args) -> CliResult {
 
 fn show(info: &ImageInfo) {
     let image = &info.image;
-    println!("{}", image.path.display());
-    println!("  {} bytes of payload ({})", image.size, info.container);
-    println!("  SHA-256 of the file     {}", image.sha256);
-    println!("  SHA-256 of the payload  {}", image.payload);
+    out!("{}", image.path.display());
+    out!("  {} bytes of payload ({})", image.size, info.container);
+    out!("  SHA-256 of the file     {}", image.sha256);
+    out!("  SHA-256 of the payload  {}", image.payload);
     let layout = &info.disk.layout;
     match &layout.table {
-        Table::Gpt { disk } => println!("\nGPT partition table, disk {disk}"),
-        Table::Mbr { disk } => println!("\nMBR partition table, disk {disk}"),
-        Table::Iso => println!("\nISO 9660 volume without a partition table"),
+        Table::Gpt { disk } => out!("\nGPT partition table, disk {disk}"),
+        Table::Mbr { disk } => out!("\nMBR partition table, disk {disk}"),
+        Table::Iso => out!("\nISO 9660 volume without a partition table"),
     }
-    println!("  {:>2}  {:<14} {:>9}  {:<8} label", "#", "name", "MiB", "type");
+    out!("  {:>2}  {:<14} {:>9}  {:<8} label", "#", "name", "MiB", "type");
     for partition in &layout.partitions {
         let (kind, label) = partition.fs.as_ref().map_or((String::new(), String::new()), |fs| {
             (fs.kind.to_string(), fs.label.clone().unwrap_or_default())
         });
         let name = partition.name.as_deref().unwrap_or("");
-        println!(
+        out!(
             "  {:>2}  {name:<14} {:>9.1}  {kind:<8} {label}",
             partition.index,
             partition.size as f64 / 1_048_576.0
         );
     }
     for warning in &layout.warnings {
-        println!("  warning: {warning}");
+        out!("  warning: {warning}");
     }
     for release in &info.disk.os_release {
-        println!("\nos-release on partition {} ({})", release.partition, release.path);
+        out!("\nos-release on partition {} ({})", release.partition, release.path);
         for (key, value) in &release.fields {
-            println!("  {key}={value}");
+            out!("  {key}={value}");
         }
     }
     if let Some(config) = &info.disk.config {
-        println!("\n{} on partition {}", config.path, config.partition);
-        config.text.lines().for_each(|line| println!("  {line}"));
+        out!("\n{} on partition {}", config.path, config.partition);
+        config.text.lines().for_each(|line| out!("  {line}"));
     }
 }

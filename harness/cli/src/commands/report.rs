@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use shakedown_core::{ExitCode, Ledger, journal};
 use shakedown_reports::{ExtraFile, Extras};
 
+use crate::say::{out, quiet};
 use crate::{CliError, CliResult, follow};
 
 /// `shakedown report`.
@@ -27,7 +28,9 @@ pub(super) fn run(args: &Args) -> CliResult {
         .map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))?;
     let journal = journal::read(&text);
     let ledger = Ledger::of(&journal);
-    if ledger.head.is_none() && ledger.attempts.is_empty() {
+    // A run that was killed in its first line is a run: it stopped before it began.
+    let cut_at_once = !text.contains(&b'\n') && (text.is_empty() || text.starts_with(b"{\"v\":"));
+    if ledger.head.is_none() && ledger.attempts.is_empty() && !cut_at_once {
         return Err(CliError::refused(format!("{} is not a journal of a run", file.display()))
             .hint("give a run's folder, for example shakedown-out/latest"));
     }
@@ -35,9 +38,10 @@ pub(super) fn run(args: &Args) -> CliResult {
         write_html(&ledger, &folder, html)?;
         return Ok(ExitCode::Ok);
     }
-    let _out = shakedown_reports::terminal::replay(std::io::stdout(), follow::options(), &journal)?;
+    let shown = shakedown_reports::terminal::replay(std::io::stdout(), follow::options(), &journal);
+    quiet(shown.map(drop))?;
     render(&ledger, &folder)?;
-    println!("report: {}", folder.join("report.html").display());
+    out!("report: {}", folder.join("report.html").display());
     Ok(ExitCode::Ok)
 }
 

@@ -7,6 +7,7 @@ use shakedown_core::ExitCode;
 
 use crate::CliResult;
 use crate::compose::rig::Rig;
+use crate::say::{err, out};
 
 /// `shakedown rigs`.
 #[derive(clap::Args, Debug)]
@@ -33,16 +34,23 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Command::List => {
             for (name, slot) in slots {
                 let kind = if slot.qemu.is_some() { "QEMU" } else { "hardware" };
-                println!("{:<24} {:<28} {kind}", format!("{}/{name}", rig.doc.value.rig), slot.board);
+                out!("{:<24} {:<28} {kind}", format!("{}/{name}", rig.doc.value.rig), slot.board);
             }
         }
         Command::Check => {
             let catalogue = Catalogue::with_paths(paths)?;
-            for (name, slot) in slots {
-                let board = catalogue.board(&slot.board)?;
-                rig.check(name, slot, &board)?;
+            let checked = slots.iter().map(|(name, slot)| {
+                let board = rig.board(&catalogue, name, slot)?;
+                rig.check(name, slot, &board)
+            });
+            let errors: Vec<_> = checked.filter_map(Result::err).collect();
+            for error in &errors {
+                err!("{error}");
             }
-            println!("{}: {} slot(s), no errors", rig.from, slots.len());
+            out!("{}: {} slot(s), {} error(s)", rig.from, slots.len(), errors.len());
+            if !errors.is_empty() {
+                return Ok(ExitCode::Refused);
+            }
         }
     }
     Ok(ExitCode::Ok)

@@ -1,30 +1,33 @@
 //! `shakedown run`: flash, boot and test an image on one slot.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod again;
+mod list;
+mod sabotage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
-use shakedown_core::{
-    Case, Clock, Deadline, Effect, ExitCode, Ledger, OsProfile, Pace, RealClock, Sabotage, Sha,
-};
+use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, OsProfile, Pace, RealClock, Rig, Sha};
 use shakedown_host::{HostShells, KeyPair, LockError};
-use shakedown_runner::{Identity, JournalSink, Request, RunFolder, Sabotaged};
+use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use shakedown_suites::{Ask, Plan, Suites};
-use tokio_util::sync::CancellationToken;
 
 use super::report;
 use crate::compose::image::Chosen;
 use crate::compose::reference::WithCompanions;
-use crate::compose::rig::Rig;
+use crate::compose::rig::Rig as RigFile;
+use crate::compose::signals::cancelled_by_signals;
 use crate::compose::{folder, image, reference, slot};
 use crate::follow::{MessageFormat, follower};
+use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
 /// `shakedown run`.
-#[derive(clap::Args, Debug, Clone)]
+#[derive(clap::Args, Debug, Clone, PartialEq, Eq)]
 pub struct Args {
     /// The board type to test on: the rig's first slot for it is taken.
     #[arg(long, value_name = "SLUG")]
@@ -90,16 +93,59 @@ enum Which {
 
 pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let suites = Suites::with_paths(paths)?;
-    let ask = Ask { selection: args.selection.clone(), cases: args.cases.clone(), suite: args.suite.clone() };
-    let plan = suites.select(&ask)?;
+    let mut ask =
+        Ask { selection: args.selection.clone(), cases: args.cases.clone(), suite: args.suite.clone() };
+    if args.sabotage == Some(Which::Proven) && ask.cases.is_empty() && ask.suite.is_none() {
+        // The list is short by itself.
+        ask.selection.get_or_insert_with(|| "all".to_owned());
+    }
+    let mut plan = suites.select(&ask)?;
+    if let Some(which) = args.sabotage {
+        sabotage::narrow(&suites, &mut plan, which);
+    }
     if args.list {
-        return Ok(list(&plan));
+        return list::list(paths, &plan, args);
     }
     let done = execute(paths, &suites, &plan, args)?;
     if args.message_format == MessageFormat::Human {
-        println!("report: {}", done.folder.join("report.html").display());
+        out!("report: {}", done.folder.join("report.html").display());
     }
     Ok(done.exit)
+}
+
+/// Where a run takes place.
+struct Place {
+    rig: RigFile,
+    slot: String,
+    board: Arc<Board>,
+}
+
+impl Place {
+    /// The slot that is asked for, with the board type that sits in it. Nothing is opened.
+    fn find(catalogue: &Catalogue, args: &Args) -> Result<Self, CliError> {
+        if let Some(board) = &args.board {
+            // An unknown slug is told from the catalogue, with its nearest name, before any rig is asked.
+            catalogue.board(board)?;
+        }
+        let rig = RigFile::find(args.rig.as_deref())?;
+        let (name, doc) = rig.slot(Self::named(args).as_deref(), args.board.as_deref())?;
+        let board = rig.board(catalogue, name, doc)?;
+        rig.check(name, doc, &board)?;
+        Ok(Self { slot: name.to_owned(), board, rig })
+    }
+
+    /// Whether nothing says which of several slots is meant.
+    fn is_open(args: &Args) -> Result<bool, CliError> {
+        let unsaid = Self::named(args).is_none() && args.board.is_none();
+        Ok(unsaid && RigFile::find(args.rig.as_deref())?.doc.value.slots.len() > 1)
+    }
+
+    /// A board on the line means more than a slot in the environment.
+    fn named(args: &Args) -> Option<String> {
+        let usual =
+            || std::env::var("SHAKEDOWN_SLOT").ok().filter(|slot| args.board.is_none() && !slot.is_empty());
+        args.slot.clone().or_else(usual)
+    }
 }
 
 /// A run that came to its end, whatever came of it.
@@ -120,32 +166,25 @@ pub fn execute(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
 
 async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> Result<Done, CliError> {
     let catalogue = Catalogue::with_paths(paths)?;
-    if let Some(board) = &args.board {
-        // An unknown slug is told from the catalogue, with its nearest name, before any rig is asked.
-        catalogue.board(board)?;
-    }
-    let rig = Rig::find(args.rig.as_deref())?;
-    // A board on the line means more than a slot in the environment.
-    let usual =
-        || std::env::var("SHAKEDOWN_SLOT").ok().filter(|slot| args.board.is_none() && !slot.is_empty());
-    let slot = args.slot.clone().or_else(usual);
-    let (slot_name, slot_doc) = rig.slot(slot.as_deref(), args.board.as_deref())?;
-    let board = rig.board(&catalogue, slot_name, slot_doc)?;
-    rig.check(slot_name, slot_doc, &board)?;
+    let place = Place::find(&catalogue, args)?;
+    let (rig, slot_name, board) = (&place.rig, place.slot.as_str(), place.board.clone());
+    let (_, slot_doc) = rig.slot(Some(slot_name), None)?;
     if plan.entries.is_empty() {
         let error = CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") };
         let what = format!("`{}` leaves nothing; `shakedown run --list` shows what there is", plan.name);
         return Err(error.hint(what));
     }
     let own = companions(args)?;
-    let cancel = cancelled_by_signals();
+    let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
     let id = format!("{}/{slot_name}", rig.doc.value.rig);
     let holding = wait("slot lock", Duration::from_secs(10));
-    let typed = std::env::args().collect::<Vec<_>>().join(" ");
+    let typed: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let locks = shakedown_host::lock::folder()?;
-    let lock = shakedown_host::lock::acquire(&locks, &rig.doc.value.rig, slot_name, &typed, &holding).await;
+    let lock =
+        shakedown_host::lock::acquire(&locks, &rig.doc.value.rig, slot_name, &typed.join(" "), &holding)
+            .await;
     let _lock = lock.map_err(|error| match error {
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),
@@ -155,6 +194,8 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let scratch = shakedown_host::dirs::cache()?;
     let chosen = image::choose(&catalogue, &image, args.os.as_deref(), companions, &scratch)?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
+    let cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
+    let keys = KeyPair::generate()?;
 
     // The run's own time begins here, not with the build of its image.
     let clock: Arc<dyn Clock> = RealClock::start();
@@ -162,17 +203,29 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
     let path = folder::create(&out, &run)?;
     let journal = std::fs::File::create(path.join("journal.jsonl"))?;
-    let sink = JournalSink::new(&run, Box::new(journal), vec![follower(args.message_format)], clock.clone());
-    let ask = slot::Ask { id, board, clock: clock.clone(), sink: sink.clone() };
-    let spec = shakedown_boards::boot_spec(&ask.board, &chosen.profile);
-    let slot =
-        slot::open(slot_doc, ask, &wait("a free place for the slot", Duration::from_secs(600))).await?;
-    let health = slot.log().map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
-    let keys = KeyPair::generate()?;
-    let identity = identity(&keys);
-    let cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
-    let head = head(args, &slot, &chosen, plan, suites.hash());
-    let keep = args.keep;
+    let followers = vec![follower(args.message_format, &clock)];
+    let sink = JournalSink::new(&run, Box::new(journal), followers, clock.clone());
+    let spec = shakedown_boards::boot_spec(&board, &chosen.profile);
+    let mut head = head(&id, &board, &chosen, plan, suites.hash(), again::command(paths, args, slot_name));
+    let file = shakedown_host::lock::file_name(&rig.doc.value.rig, slot_name);
+    let ask = slot::Ask { id, file, board, clock: clock.clone(), sink: sink.clone() };
+    let opening: Rig<_> = async {
+        let free = wait("a free place for the slot", Duration::from_secs(600));
+        let slot = slot::open(slot_doc, ask, &free).await?;
+        let health = slot.log().map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
+        Ok((slot, health))
+    }
+    .await;
+    let (slot, health) = match opening {
+        Ok(opened) => opened,
+        Err(fault) => {
+            let error = CliError::from(fault.clone());
+            shakedown_runner::not_opened(head, fault, error.exit, &sink, verdict);
+            let error = CliError { exit: with_reports(&sink.ledger(), &path, error.exit), ..error };
+            return Err(error);
+        }
+    };
+    head.facts.extend(slot.facts.clone());
     let request = Request {
         slot,
         profile: chosen.profile,
@@ -181,10 +234,10 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         image: chosen.identity,
         cases,
         repeat: args.repeat,
-        keep,
+        keep: args.keep,
         no_flash: args.no_flash,
         control,
-        identity,
+        identity: identity(&keys),
         shells: Arc::new(HostShells),
         sink: sink.clone(),
         folder: RunFolder::new(path.clone(), sink.clone()),
@@ -194,13 +247,24 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     };
     let exit = shakedown_runner::run(request).await;
     for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
-        eprintln!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
+        err!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
     }
     let ledger = sink.ledger();
-    report::render(&ledger, &path)?;
+    let exit = with_reports(&ledger, &path, exit);
     match sink.health() {
         Ok(()) => Ok(Done { exit, ledger, folder: path }),
         Err(fault) => Err(CliError { exit, ..fault.into() }),
+    }
+}
+
+/// Writes the reports. One that cannot be written is the host's failure, and hides no worse one.
+fn with_reports(ledger: &Ledger, folder: &std::path::Path, exit: ExitCode) -> ExitCode {
+    match report::render(ledger, folder) {
+        Ok(()) => exit,
+        Err(error) => {
+            err!("{error}");
+            exit.and(error.exit)
+        }
     }
 }
 
@@ -214,9 +278,13 @@ async fn image_of(args: &Args, board: &str, plan: &Plan, by: &Deadline) -> Resul
     if let Some(image) = &args.image {
         return Ok((image.clone(), shakedown_runner::companions(image).into_iter().collect()));
     }
+    reference::image(board, &roles(plan), by).await
+}
+
+/// The companion files that the plan's cases need.
+fn roles(plan: &Plan) -> BTreeSet<String> {
     let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
-    let roles = needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect();
-    reference::image(board, &roles, by).await
+    needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect()
 }
 
 /// The companion files of the command line, before anything takes time.
@@ -251,126 +319,37 @@ fn cases(
     suites: &Suites,
     plan: &Plan,
     profile: &OsProfile,
-    sabotage: Option<Which>,
+    which: Option<Which>,
 ) -> Result<Vec<Arc<dyn Case>>, CliError> {
-    let cases = plan.cases(profile).into_iter();
-    match sabotage {
-        None => Ok(cases.collect()),
-        Some(Which::All) => {
-            let each = |case: Arc<dyn Case>| {
-                let declared = case.spec().sabotage.clone();
-                declared
-                    .into_iter()
-                    .filter_map(|sabotage| sabotaged(suites, &case, sabotage))
-                    .collect::<Vec<_>>()
-            };
-            Ok(cases.flat_map(each).collect())
-        }
-        Some(Which::Proven) => {
-            let mut proven = Vec::new();
-            for (id, name) in suites.proven() {
-                let case = suites.get(&id.0).map_err(CliError::refused)?.for_profile(profile);
-                let declared = case.spec().sabotage.iter().find(|sabotage| sabotage.id == *name).cloned();
-                proven.extend(declared.and_then(|sabotage| sabotaged(suites, &case, sabotage)));
-            }
-            proven.sort_by_key(|case| case.spec().effect);
-            Ok(proven)
-        }
+    let Some(which) = which else { return Ok(plan.cases(profile)) };
+    let all = sabotage::cases(suites, plan, profile, which);
+    if all.any() {
+        return Ok(all.cases);
     }
+    let error = CliError::refused(format!("no sabotage of `{}` can be made", plan.name));
+    Err(CliError { exit: ExitCode::NothingRan, ..error }.hint(all.left_out.join("\n       ")))
 }
 
-/// With the first read-only case of another module as the one that must still pass.
-fn sabotaged(suites: &Suites, case: &Arc<dyn Case>, sabotage: Sabotage) -> Option<Arc<dyn Case>> {
-    let module = case.spec().id.module().to_owned();
-    let unrelated = suites.cases().into_iter().find(|other| {
-        let spec = other.spec();
-        spec.effect == Effect::ReadOnly && spec.needs.is_empty() && spec.id.module() != module
-    })?;
-    Some(Arc::new(Sabotaged::new(case.clone(), sabotage, unrelated)?))
-}
-
-fn head(
-    args: &Args,
-    slot: &shakedown_core::Slot,
-    chosen: &Chosen,
-    plan: &Plan,
-    suites: shakedown_core::Sha,
-) -> RunHead {
-    let mut facts = slot.facts.clone();
+/// What the run is about; the slot adds its own facts when it is open.
+fn head(id: &str, board: &Board, chosen: &Chosen, plan: &Plan, suites: Sha, command: String) -> RunHead {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    facts.insert("host".into(), host.trim().to_owned());
-    facts.insert("cores".into(), std::thread::available_parallelism().map_or(0, usize::from).to_string());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
     RunHead {
-        board: slot.board.slug.clone(),
-        slot: slot.id.clone(),
+        board: board.slug.clone(),
+        slot: id.to_owned(),
         profile: chosen.profile.id.clone(),
         image: chosen.image.clone(),
         selection: plan.name.clone(),
-        command: command(args, &slot.id, &chosen.image.path),
+        command,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         hashes: BTreeMap::from([
-            ("board".to_owned(), slot.board.hash),
+            ("board".to_owned(), board.hash),
             ("profile".to_owned(), chosen.profile.hash),
             ("suites".to_owned(), suites),
         ]),
-        facts,
+        facts: BTreeMap::from([
+            ("host".to_owned(), host.trim().to_owned()),
+            ("cores".to_owned(), cores.to_string()),
+        ]),
     }
-}
-
-/// The command that repeats this run.
-fn command(args: &Args, slot: &str, image: &Path) -> String {
-    let mut words = vec!["shakedown".to_owned(), "run".to_owned()];
-    let mut option =
-        |name: &str, value: &str| words.extend([name.to_owned(), shakedown_core::shell::quote(value)]);
-    if let Some(rig) = &args.rig {
-        option("--rig", &rig.display().to_string());
-    }
-    option("--slot", slot.rsplit('/').next().unwrap_or(slot));
-    option("--image", &image.display().to_string());
-    if let Some(os) = &args.os {
-        option("--os", os);
-    }
-    if let Some(selection) = &args.selection {
-        option("--selection", selection);
-    }
-    if let Some(suite) = &args.suite {
-        option("--suite", suite);
-    }
-    for case in &args.cases {
-        option("--case", case);
-    }
-    words.join(" ")
-}
-
-/// What would run. Skips are decided by what the slot offers, when it is open.
-fn list(plan: &Plan) -> ExitCode {
-    let width = plan.entries.iter().map(|entry| entry.spec().id.0.len()).max().unwrap_or(0);
-    for entry in &plan.entries {
-        let spec = entry.spec();
-        let needs: Vec<_> = spec.needs.iter().map(ToString::to_string).collect();
-        let needs = if needs.is_empty() { String::new() } else { format!("  [needs {}]", needs.join(", ")) };
-        println!("{:<width$}  {}{needs}", spec.id.0, spec.title);
-    }
-    println!("{} cases in `{}`", plan.entries.len(), plan.name);
-    if plan.entries.is_empty() { ExitCode::NothingRan } else { ExitCode::Ok }
-}
-
-/// The first interrupt stops the run in order; the second ends the process, and the warden cleans up.
-fn cancelled_by_signals() -> CancellationToken {
-    let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) =
-            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
-        };
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        eprintln!("interrupted: making the slot safe (once more to end at once)");
-        cancel.cancel();
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        std::process::exit(i32::from(ExitCode::Interrupted.code()));
-    });
-    token
 }

@@ -1,6 +1,7 @@
 //! `shakedown schema KIND`: the JSON Schema of a kind of document, for editors.
 
 use shakedown_core::ExitCode;
+use shakedown_suites::doc::{ModuleDoc, SelectionDoc};
 
 use crate::compose::rig::RigDoc;
 
@@ -21,6 +22,10 @@ enum Kind {
     Family,
     /// An OS profile.
     Os,
+    /// A suite's module: its cases.
+    Module,
+    /// A selection of cases.
+    Selection,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -33,7 +38,9 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Kind::Board => of_boards("board.json"),
         Kind::Family => of_boards("family.json"),
         Kind::Os => of_boards("os.json"),
+        Kind::Module => shakedown_conf::schema_text::<ModuleDoc>(),
+        Kind::Selection => shakedown_conf::schema_text::<SelectionDoc>(),
     };
-    print!("{text}");
+    crate::say::to_out(format_args!("{text}"));
     ExitCode::Ok
 }

@@ -5,4 +5,5 @@ pub mod image;
 pub mod operator;
 pub mod reference;
 pub mod rig;
+pub mod signals;
 pub mod slot;

@@ -1,6 +1,6 @@
 //! The person at the bench, asked on this terminal.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use shakedown_core::{Deadline, Fault, Fut, InfraKind, Rig};
 use shakedown_rigs::{Answer, Operator};
@@ -18,8 +18,7 @@ impl Operator for Terminal {
                 Fault::new(InfraKind::Power, "operator", "ask", question)
                     .expected("y, n or ?", got.to_owned())
             };
-            eprint!("{question} [y/n/?] ");
-            drop(std::io::stderr().flush());
+            crate::say::to_err(format_args!("{question} [y/n/?] "));
             let (answer, wait) = tokio::sync::oneshot::channel();
             let reader = std::thread::Builder::new().name("operator".to_owned()).spawn(move || {
                 let mut line = String::new();

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Deadline, Pace, RealClock};
+use shakedown_core::{Clock, Deadline, ExitCode, Pace, RealClock, Stop};
 use shakedown_os::{Arch, BuildError, BuildRequest, Built, Step, Variant};
 use tokio_util::sync::CancellationToken;
 
 use crate::CliError;
+use crate::say::err;
 
 /// The slowest build that was seen, arm64 on two busy cores, took 4 minutes.
 const BUILD: Duration = Duration::from_secs(1800);
 /// The version of the update files: another one than the image's 1.0.0.
 const NEXT: &str = "2.0.0";
+
+/// Its OS profile.
+pub const PROFILE: &str = "reference";
 
 /// The update files by the role that cases ask for.
 const UPDATES: [(&str, Variant); 3] = [
@@ -47,7 +51,7 @@ pub async fn build(arch: Arch, rebuild: bool, by: &Deadline) -> Result<Built, Cl
     let request = BuildRequest { rebuild, ..request(arch)? };
     let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
     let from = if built.cached { "in the cache" } else { "built" };
-    eprintln!("   reference OS {arch} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
+    err!("   reference OS {arch} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
     Ok(built)
 }
 
@@ -78,10 +82,32 @@ fn request(arch: Arch) -> Result<BuildRequest, CliError> {
 #[expect(clippy::needless_pass_by_value, reason = "the builder's callback takes it so")]
 fn tell(step: Step) {
     if let Some(took) = step.took {
-        eprintln!("   {:<28} {:>6.1} s", step.name, took.as_secs_f64());
+        err!("   {:<28} {:>6.1} s", step.name, took.as_secs_f64());
     }
 }
 
 fn refused(error: BuildError) -> CliError {
-    CliError::infra(error)
+    let interrupted = matches!(&error, BuildError::Step { fault, .. } if fault.stop.as_ref().is_some_and(|stop| matches!(stop, Stop::Cancelled(_))));
+    let exit = if interrupted { ExitCode::Interrupted } else { ExitCode::Infra };
+    CliError { exit, ..CliError::infra(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_core::time::Waited;
+    use shakedown_core::{Fault, InfraKind};
+
+    use super::*;
+
+    #[test]
+    fn an_interrupted_build_is_an_interrupt_and_no_fault_of_the_rig() {
+        let waited =
+            Waited { name: "build".into(), waited: Duration::from_secs(9), last_seen: "unpacking".into() };
+        let stopped = |stop| {
+            let fault = Fault::new(InfraKind::Host, "fakeroot", "run", "30-slot.sh").stopped(stop);
+            refused(BuildError::Step { step: "slot image".into(), fault: Box::new(fault) }).exit
+        };
+        assert_eq!(stopped(Stop::Cancelled(waited.clone())), ExitCode::Interrupted);
+        assert_eq!(stopped(Stop::Late(waited)), ExitCode::Infra);
+    }
 }
