@@ -88,4 +88,4 @@ impl From<std::io::Error> for CliError {
 }
 
 /// What every subcommand returns.
-pub type CliResult = Result<ExitCode, CliError>;
+pub type CliResult<T = ExitCode> = Result<T, CliError>;

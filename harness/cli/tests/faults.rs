@@ -38,6 +38,7 @@ fn main() {
         trial("a_qemu_that_is_killed_in_mid_case_is_the_rig", qemu_killed),
         trial("a_killed_harness_leaves_nothing_and_gives_its_slot_back", harness_killed),
         trial("an_interrupted_run_is_safe_and_says_so", interrupted),
+        trial("a_kept_dut_stays_on_after_a_failed_boot_until_it_is_given_back", kept),
         trial("broken_cases_are_errors_of_the_harness", broken_cases),
         trial("ports_that_are_taken_are_walked_around", ports_taken),
         trial("a_full_output_disk_is_the_rig", disk_full),
@@ -339,6 +340,39 @@ async fn interrupted() {
     nothing_left(&place).await;
 }
 
+/// The boot failed, which is when somebody wants to look.
+async fn kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = of_kind(Kind::Panic, "4s").await;
+    let child = place.start(&[&args("micro")[..], &["--keep"]].concat());
+    let limit = by("the DUT to be kept", 300);
+    while !child.tail().contains("held until Ctrl-C") {
+        assert_eq!(child.try_status().unwrap(), None, "{}", child.tail());
+        limit.pause(Duration::from_millis(20), || child.tail()).await.unwrap();
+    }
+    let run = Run::read(&place.last());
+    assert_eq!(run.case(BOOT).because.as_deref(), Some("bad-line-at-boot"));
+    assert!(run.results.is_some(), "the reports are there already");
+    assert_eq!(place.qemus().len(), 1, "it runs on");
+    let key = run.folder.join("ssh-key");
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&key).unwrap().starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
+    let said = child.tail();
+    for text in ["kept: the DUT is on", "shell    ssh -i ", "/ssh-key ", " root@127.0.0.1", "/console.log"] {
+        assert!(said.contains(text), "missing `{text}` in {said}");
+    }
+    // The slot is held with it.
+    let second = place.run(&args("micro")).await;
+    second.says(3, &["tests/one is held by "]);
+    support::interrupt(child.pid());
+    let status = child.wait(&by("the end of the run", 120)).await.unwrap();
+    let run = Run::read(&place.last());
+    run.ended(status.code(), 1);
+    nothing_left(&place).await;
+    place.run(&["report", "out/latest"]).await.says(0, &["the kernel panicked"]);
+}
+
 /// Written in Rust, for no document can make such cases: they are refused when they are loaded.
 async fn broken_cases() {
     let place = of_script(&guest::good());
@@ -352,6 +386,7 @@ async fn broken_cases() {
     );
     run.judged("broken::in::pattern", "error", "harness", "broken-case", &["pattern `(up`"]);
     run.judged("broken::in::never-ends", "fail", "os", "too-late", &["what was waited for did not come"]);
+    run.judged("broken::in::reconnects", "pass", "nobody", "-", &[]);
     run.ended(Some(70), 70);
 }
 

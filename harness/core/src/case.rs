@@ -218,7 +218,7 @@ pub trait Dut: Send + Sync {
     /// Runs a command over the DUT's shell and records it as evidence. Reconnects by itself after a reboot.
     fn run<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>>;
     /// The same through the login on the console, when the network is what is tested.
-    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>>;
+    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, Cut>>;
     /// Writes a file on the DUT.
     fn put<'a>(&'a self, to: &'a str, data: &'a [u8], by: &'a Deadline) -> Fut<'a, Result<(), ShellError>>;
     /// Puts one of the image's companion files (`update`, `update-broken-init`, …) onto the DUT.

@@ -113,10 +113,16 @@ pub enum Unreachable {
     Mute(Stop),
     /// The connection ended in the middle.
     Closed(String),
+    /// The session had ended before the command was sent: nothing of it was done.
+    NotSent(String),
     /// It speaks, but not the protocol.
     Garbage(String),
     /// The DUT does not let us in.
     Denied(String),
+    /// The DUT let us in and would not do it: no such file, a full disk.
+    Refusal(String),
+    /// What arrived is not what was sent.
+    Mangled(String),
     /// Another machine answered, or the DUT has a new key.
     WrongHostKey {
         /// The pinned fingerprint, `SHA256:…`.
@@ -135,8 +141,11 @@ impl fmt::Display for Unreachable {
             Self::NoRoute(what) => write!(f, "no answer to the connection: {what}"),
             Self::Mute(stop) => write!(f, "connected, then silent: {stop}"),
             Self::Closed(what) => write!(f, "the connection was closed: {what}"),
+            Self::NotSent(what) => write!(f, "not sent: {what}"),
             Self::Garbage(what) => write!(f, "the answer is not SSH: {what}"),
             Self::Denied(what) => write!(f, "access denied: {what}"),
+            Self::Refusal(what) => f.write_str(what),
+            Self::Mangled(what) => write!(f, "mangled on the way: {what}"),
             Self::WrongHostKey { expected, got } => write!(f, "host key {got} instead of {expected}"),
             Self::Hung(stop) => write!(f, "the command did not end: {stop}"),
         }

@@ -5,7 +5,7 @@ use shakedown_core::{Cmd, Deadline, Ran, Sha, Shell, ShellError, Unreachable};
 
 /// The DUT answered, and will not.
 pub(crate) fn refused(what: String) -> ShellError {
-    ShellError::Dut(Unreachable::Denied(what))
+    ShellError::Dut(Unreachable::Refusal(what))
 }
 
 /// A command that must have returned 0.
@@ -68,7 +68,7 @@ async fn prove(shell: &dyn Shell, temp: &str, data: &[u8], by: &Deadline) -> Res
     let expected = Sha::of(data);
     let wrong = |got: String| {
         let what = format!("{temp} was written as SHA-256 {expected} and reads back as {got}");
-        ShellError::Dut(Unreachable::Garbage(what))
+        ShellError::Dut(Unreachable::Mangled(what))
     };
     if ran.exit.is_ok() {
         let text = ran.text();

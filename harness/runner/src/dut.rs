@@ -146,7 +146,7 @@ impl LiveDut {
     }
 
     /// Where SSH answers now, and how to get in.
-    async fn target(&self, by: &Deadline) -> Rig<SshTarget> {
+    pub(crate) async fn target(&self, by: &Deadline) -> Rig<SshTarget> {
         let Some(network) = &self.slot.network else {
             return Err(Fault::new(InfraKind::Network, "slot", "reach", &self.slot.id)
                 .expected("a network", "none in the rig file"));
@@ -172,13 +172,14 @@ impl LiveDut {
         Ok(shell)
     }
 
-    async fn console_shell(&self, by: &Deadline) -> Result<Arc<dyn Shell>, ShellError> {
+    async fn console_shell(&self, by: &Deadline) -> Result<Arc<dyn Shell>, Cut> {
         let mut open = self.login.lock().await;
         if let Some(shell) = &*open {
             return Ok(shell.clone());
         }
         let Some(login) = &self.profile.login else {
-            return Err(ShellError::Dut(Unreachable::Denied("the OS offers no login on its console".into())));
+            let what = "the OS profile has no console login: the case needs a capability that says so";
+            return Err(Cut::Broken(what.into()));
         };
         let shell = self.shells.login(&self.console, login, by).await?;
         *open = Some(shell.clone());
@@ -188,7 +189,13 @@ impl LiveDut {
     /// Runs without recording: for the harness's own looks.
     pub(crate) async fn quietly(&self, cmd: &Cmd, by: &Deadline) -> Result<Ran, ShellError> {
         let shell = self.ssh(by).await?;
-        let ran = self.waiting.on(shell.run(cmd, by)).await;
+        let mut ran = self.waiting.on(shell.run(cmd, by)).await;
+        if is_not_sent(&ran) {
+            // The session died while nobody used it. Nothing was done yet, so this is no second try.
+            *self.shell.lock().await = None;
+            let shell = self.ssh(by).await?;
+            ran = self.waiting.on(shell.run(cmd, by)).await;
+        }
         if ran.is_err() {
             *self.shell.lock().await = None;
         }
@@ -264,28 +271,32 @@ impl Dut for LiveDut {
         })
     }
 
-    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
+    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, Cut>> {
         Box::pin(async move {
             let began = by.clock().now();
-            let ran = self
-                .waiting
-                .on(async {
-                    let shell = self.console_shell(by).await?;
-                    shell.run(cmd, by).await
-                })
-                .await;
+            let shell = self.waiting.on(self.console_shell(by)).await?;
+            let ran = self.waiting.on(shell.run(cmd, by)).await;
             if ran.is_err() {
                 *self.login.lock().await = None;
             }
             self.record(&cmd.line, "console", &ran, by.clock().now().since(began));
-            ran
+            Ok(ran?)
         })
     }
 
     fn put<'a>(&'a self, to: &'a str, data: &'a [u8], by: &'a Deadline) -> Fut<'a, Result<(), ShellError>> {
         Box::pin(self.waiting.on(async move {
-            let shell = self.ssh(by).await?;
-            shell.put(to, data, 0o644, by).await
+            let mut put = self.ssh(by).await?.put(to, data, 0o644, by).await;
+            if is_not_sent(&put) {
+                // A file is put beside its place and renamed: what was begun does not count.
+                *self.shell.lock().await = None;
+                put = self.ssh(by).await?.put(to, data, 0o644, by).await;
+            }
+            // A refusal is an answer: the session is as good as before.
+            if !matches!(&put, Ok(()) | Err(ShellError::Dut(Unreachable::Refusal(_)))) {
+                *self.shell.lock().await = None;
+            }
+            put
         }))
     }
 
@@ -410,6 +421,10 @@ impl Dut for LiveDut {
         let case = self.state().case.clone();
         self.sink.emit(Event::Evidence { case, evidence });
     }
+}
+
+fn is_not_sent<T>(done: &Result<T, ShellError>) -> bool {
+    matches!(done, Err(ShellError::Dut(Unreachable::NotSent(_))))
 }
 
 /// A measure of a boot stage, in seconds.

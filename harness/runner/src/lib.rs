@@ -11,6 +11,7 @@ mod control;
 mod dut;
 mod folder;
 mod identity;
+mod kept;
 mod observe;
 mod provision;
 mod run;
@@ -21,7 +22,8 @@ mod waiting;
 
 pub use folder::RunFolder;
 pub use identity::Identity;
+pub use kept::Kept;
 pub use provision::companions;
-pub use run::{BOOT, Request, not_opened, run};
+pub use run::{BOOT, Ended, Request, not_opened, run};
 pub use sabotaged::Sabotaged;
 pub use sink::{Follower, JournalSink};

@@ -17,6 +17,7 @@ use crate::cases::{Executor, Halt};
 use crate::dut::{LiveDut, Parts};
 use crate::folder::RunFolder;
 use crate::identity::Identity;
+use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
@@ -64,8 +65,16 @@ pub struct Request {
     pub verdict: fn(&Ledger, ExitCode) -> String,
 }
 
-/// Runs it. Everything that came of it is in the journal; the exit code is what the process returns.
-pub async fn run(request: Request) -> ExitCode {
+/// A run that came to its end.
+pub struct Ended {
+    /// What the process returns.
+    pub exit: ExitCode,
+    /// The DUT, if it was to be kept and the run was not interrupted.
+    pub kept: Option<Kept>,
+}
+
+/// Runs it. Everything that came of it is in the journal.
+pub async fn run(request: Request) -> Ended {
     let clock = match request.slot.log() {
         Some(log) => log.clock().clone(),
         None => shakedown_core::RealClock::start(),
@@ -74,7 +83,8 @@ pub async fn run(request: Request) -> ExitCode {
     let waiting = Waiting::new(clock.clone());
     let (sink, verdict) = (request.sink.clone(), request.verdict);
     sink.emit(Event::RunStarted(Box::new(request.head.clone())));
-    let halted = whole(request, waiting.clone()).await;
+    let mut kept = None;
+    let halted = whole(request, waiting.clone(), &mut kept).await;
     let ledger = sink.ledger();
     let exit = match &halted {
         Ok(()) => ledger.exit(),
@@ -83,10 +93,11 @@ pub async fn run(request: Request) -> ExitCode {
     };
     let verdict = verdict(&ledger, exit);
     sink.emit(Event::RunEnded { exit, verdict, took: clock.now().since(began), waited: waiting.total() });
-    match sink.health() {
+    let exit = match sink.health() {
         Ok(()) => exit,
         Err(_) => exit.and(ExitCode::Infra),
-    }
+    };
+    Ended { exit, kept }
 }
 
 /// Records a run whose slot could not be opened: it has a journal and a verdict like any other.
@@ -105,7 +116,7 @@ pub fn not_opened(
     sink.emit(Event::RunEnded { exit, verdict, took: Duration::ZERO, waited: Duration::ZERO });
 }
 
-async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {
+async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> Result<(), Halt> {
     let Request {
         slot,
         profile,
@@ -166,7 +177,9 @@ async fn whole(request: Request, waiting: Waiting) -> Result<(), Halt> {
             executor.run(&cases).await
         }
     };
+    let keep = keep && !dut.cancel.is_cancelled();
     finish(&dut, &folder, &recordings, keep).await;
+    *kept = keep.then_some(Kept(dut));
     halted
 }
 
@@ -371,6 +384,9 @@ async fn finish(dut: &Arc<LiveDut>, folder: &RunFolder, recordings: &[(String, S
         "skipped: the run was interrupted".to_owned()
     } else if dut.settled().0 > 0 && collect::through_shell(dut, folder).await {
         "read through the shell".to_owned()
+    } else if keep {
+        collect::screenshot(dut, folder, "screen.png").await;
+        "nothing more: its medium cannot be read while it stays on".to_owned()
     } else {
         collect::screenshot(dut, folder, "screen.png").await;
         match collect::off_medium(dut, folder).await {

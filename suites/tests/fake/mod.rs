@@ -141,8 +141,8 @@ impl Dut for Fake {
         let (exit, out) = (Exit::Code(code), out.as_bytes().to_vec());
         Box::pin(async move { Ok(Ran { exit, out, err: Vec::new(), took, truncated: false }) })
     }
-    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
-        self.run(cmd, by)
+    fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, Cut>> {
+        Box::pin(async move { Ok(self.run(cmd, by).await?) })
     }
     fn put<'a>(&'a self, to: &'a str, data: &'a [u8], _: &'a Deadline) -> Fut<'a, Result<(), ShellError>> {
         self.put.lock().unwrap().push((to.to_owned(), data.to_vec()));

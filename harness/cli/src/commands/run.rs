@@ -18,10 +18,11 @@ use shakedown_suites::{Ask, Plan, Suites};
 
 use super::report;
 use crate::compose::image::Chosen;
+use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
 use crate::compose::rig::Rig as RigFile;
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::{folder, image, reference, slot};
+use crate::compose::{folder, image, keep, reference, slot};
 use crate::follow::{MessageFormat, follower};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
@@ -62,7 +63,7 @@ pub struct Args {
     /// Attempts at each case.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Leave the DUT switched on at the end.
+    /// Leave the DUT switched on at the end, and tell how to get into it. A virtual one is held until Ctrl-C.
     #[arg(long)]
     keep: bool,
     /// Do not write: go on only when the medium is proven to hold the image.
@@ -242,15 +243,24 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         sink: sink.clone(),
         folder: RunFolder::new(path.clone(), sink.clone()),
         recordings: folder::RECORDINGS.map(|(name, role)| (name.to_owned(), role.to_owned())).to_vec(),
-        cancel,
+        cancel: cancel.clone(),
         verdict,
     };
-    let exit = shakedown_runner::run(request).await;
+    let ended = shakedown_runner::run(request).await;
     for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
         err!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
     }
     let ledger = sink.ledger();
-    let exit = with_reports(&ledger, &path, exit);
+    let mut exit = with_reports(&ledger, &path, ended.exit);
+    if let Some(kept) = ended.kept {
+        let keep = Keep { kept, folder: &path, key: &keys.private, ours: slot_doc.qemu.is_some() };
+        if let Err(error) =
+            keep::keep(keep, &cancel, &wait("the DUT's address", Duration::from_secs(10))).await
+        {
+            err!("{error}");
+            exit = exit.and(error.exit);
+        }
+    }
     match sink.health() {
         Ok(()) => Ok(Done { exit, ledger, folder: path }),
         Err(fault) => Err(CliError { exit, ..fault.into() }),

@@ -2,6 +2,7 @@
 
 pub mod folder;
 pub mod image;
+pub mod keep;
 pub mod operator;
 pub mod reference;
 pub mod rig;

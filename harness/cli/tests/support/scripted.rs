@@ -26,6 +26,8 @@ enum Way {
     Panics,
     Pattern,
     NeverEnds,
+    /// The session dies while nobody uses it: the next command, and the next file, are not sent.
+    Reconnects,
 }
 
 struct Broken(CaseSpec, Way);
@@ -35,7 +37,7 @@ impl Case for Broken {
         &self.0
     }
 
-    fn run<'a>(&'a self, _dut: &'a dyn Dut, _by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
+    fn run<'a>(&'a self, dut: &'a dyn Dut, by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
         Box::pin(async move {
             match self.1 {
                 Way::Panics => {
@@ -46,14 +48,28 @@ impl Case for Broken {
                     Err(error) => Err(Cut::Broken(error.to_string())),
                 },
                 Way::NeverEnds => std::future::pending().await,
+                Way::Reconnects => {
+                    dut.run(&Cmd::sh("ends the session"), by).await?;
+                    dut.run(&Cmd::sh("runs all the same"), by).await?;
+                    dut.run(&Cmd::sh("ends the session"), by).await?;
+                    Ok(dut.put("/file", b"", by).await?)
+                }
             }
         })
     }
 }
 
 /// A shell on which everything succeeds: the guest has none, and the DUT must count as well
-/// between the cases. What is under test does not use it.
-struct Willing;
+/// between the cases. It dies, unnoticed, after the command `ends the session`.
+#[derive(Default)]
+struct Willing(std::sync::atomic::AtomicBool);
+
+impl Willing {
+    fn sent(&self) -> Result<(), ShellError> {
+        let dead = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        if dead { Err(ShellError::Dut(Unreachable::NotSent("the session had ended".into()))) } else { Ok(()) }
+    }
+}
 
 impl Shells for Willing {
     fn ssh<'a>(
@@ -61,7 +77,7 @@ impl Shells for Willing {
         _target: &'a SshTarget,
         _by: &'a Deadline,
     ) -> Fut<'a, Result<(Arc<dyn Shell>, String), ShellError>> {
-        Box::pin(async { Ok((Arc::new(Self) as Arc<dyn Shell>, "SHA256:none".to_owned())) })
+        Box::pin(async { Ok((Arc::new(Self::default()) as Arc<dyn Shell>, "SHA256:none".to_owned())) })
     }
 
     fn try_login<'a>(
@@ -89,9 +105,11 @@ impl Shell for Willing {
         "ssh"
     }
 
-    fn run<'a>(&'a self, _cmd: &'a Cmd, _by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
+    fn run<'a>(&'a self, cmd: &'a Cmd, _by: &'a Deadline) -> Fut<'a, Result<Ran, ShellError>> {
         let (out, err, took) = (Vec::new(), Vec::new(), Duration::ZERO);
-        Box::pin(async move { Ok(Ran { exit: Exit::Code(0), out, err, took, truncated: false }) })
+        let sent = self.sent();
+        self.0.fetch_or(cmd.line == "ends the session", std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move { sent.map(|()| Ran { exit: Exit::Code(0), out, err, took, truncated: false }) })
     }
 
     fn put<'a>(
@@ -101,7 +119,8 @@ impl Shell for Willing {
         _mode: u32,
         _by: &'a Deadline,
     ) -> Fut<'a, Result<(), ShellError>> {
-        Box::pin(async { Ok(()) })
+        let sent = self.sent();
+        Box::pin(async move { sent })
     }
 
     fn get<'a>(
@@ -174,6 +193,7 @@ pub(crate) async fn run(place: &Place) -> Run {
             case("panics", Way::Panics),
             case("pattern", Way::Pattern),
             case("never-ends", Way::NeverEnds),
+            case("reconnects", Way::Reconnects),
         ],
         repeat: 1,
         keep: false,
@@ -185,14 +205,14 @@ pub(crate) async fn run(place: &Place) -> Run {
             private_key: keys.private,
             public_key: keys.public,
         },
-        shells: Arc::new(Willing),
+        shells: Arc::new(Willing::default()),
         sink: sink.clone(),
         folder: RunFolder::new(folder.clone(), sink.clone()),
         recordings: Vec::new(),
         cancel: CancellationToken::new(),
         verdict: |ledger: &Ledger, _| shakedown_reports::verdict(ledger),
     };
-    let exit = shakedown_runner::run(request).await;
+    let exit = shakedown_runner::run(request).await.exit;
     let ledger = sink.ledger();
     assert_eq!(ledger.end.as_ref().unwrap().0, exit);
     let mut results = None;

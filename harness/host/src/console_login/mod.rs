@@ -122,7 +122,7 @@ impl ConsoleShell {
             }
         }
         let what = format!("a typed line came mutilated {TRIES} times");
-        Err(ShellError::Dut(Unreachable::Garbage(what)))
+        Err(ShellError::Dut(Unreachable::Mangled(what)))
     }
 
     async fn answer(
@@ -284,7 +284,7 @@ impl Shell for ConsoleShell {
             files::must(&ran, "read", from)?;
             decode(&ran.text()).ok_or_else(|| {
                 let what = format!("{from} came mutilated over the console: its SHA-256 does not fit");
-                ShellError::Dut(Unreachable::Garbage(what))
+                ShellError::Dut(Unreachable::Mangled(what))
             })
         })
     }

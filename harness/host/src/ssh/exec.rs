@@ -65,7 +65,7 @@ fn refuse(
     ShellError::Dut(match halt {
         Halt::Over => over(by.stop(last_seen)),
         Halt::Failed(error) if SAID_NO.contains(&code(&error)) => {
-            Unreachable::Denied(format!("the server runs no command: {}", error.message()))
+            Unreachable::Refusal(format!("the server runs no command: {}", error.message()))
         }
         other if last_seen.is_empty() => Unreachable::Closed(other.to_string()),
         other => Unreachable::Closed(format!("{other}; last seen: {last_seen}")),

@@ -5,8 +5,8 @@
 //! - Dropping a future stops nothing: the thread goes on with the command until its end or
 //!   its deadline; later commands wait for their turn.
 //! - A command that does not end is abandoned by closing the socket. From then on every run
-//!   is answered at once by [`Unreachable::Closed`] with a text that begins with [`NOT_SENT`]:
-//!   such a command was surely not run, and may be run again over a new connection.
+//!   is answered at once by [`Unreachable::NotSent`]: such a command was surely not run, and may
+//!   be run again over a new connection.
 
 mod attempt;
 mod connect;
@@ -27,9 +27,6 @@ use crate::files;
 pub use attempt::{Attempt, try_key, try_password, try_unknown_key};
 pub use probe::{path, port_open};
 use wire::Wire;
-
-/// How the text of [`Unreachable::Closed`] begins when a command was not sent at all.
-pub const NOT_SENT: &str = "not sent: ";
 
 /// How long the thread may take to notice that a deadline passed.
 const GRACE: Duration = Duration::from_secs(2);
@@ -121,7 +118,7 @@ impl SshShell {
 
     fn not_sent(&self) -> ShellError {
         let why = self.ended().unwrap_or_else(|| "the session has ended".into());
-        ShellError::Dut(Unreachable::Closed(format!("{NOT_SENT}{why}")))
+        ShellError::Dut(Unreachable::NotSent(why))
     }
 }
 
@@ -156,7 +153,7 @@ async fn wait<T>(
 ) -> Result<T, ShellError> {
     let gone = || {
         let why = line.why_ended().unwrap_or_else(|| format!("the thread of {} ended", line.name));
-        ShellError::Dut(Unreachable::Closed(format!("{NOT_SENT}{why}")))
+        ShellError::Dut(Unreachable::NotSent(why))
     };
     let stop = match by.run(|| format!("{} has not answered", line.name), &mut reply).await {
         Ok(done) => return done.unwrap_or_else(|_| Err(gone())),

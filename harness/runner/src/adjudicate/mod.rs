@@ -11,7 +11,7 @@ mod table;
 pub use signs::{BadLine, ConsoleState, CutKind, Observed, Sign};
 pub use table::{SYMPTOMS, Symptom, Verdict};
 
-use shakedown_core::{Blame, Cut, Failure, Fault, InfraKind, Outcome, ShellError};
+use shakedown_core::{Blame, Cut, Failure, Fault, InfraKind, Outcome, ShellError, Unreachable};
 
 /// What the adjudicator decided, and by which row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ fn decide(row: &'static Symptom, cut: &Cut, observed: &Observed) -> Decision {
 fn failure(row: &Symptom, cut: &Cut, observed: &Observed) -> Failure {
     match cut {
         Cut::Fail(failure) => failure.clone(),
+        Cut::Shell(ShellError::Dut(Unreachable::Refusal(what))) => Failure::new(row.says, "it done", what),
         Cut::Boot(boot) => Failure::new(boot.headline(), "a boot to ready", signs::got_of(boot, observed)),
         _ => Failure::new(row.says, "the DUT to answer", observed.seen(row.says, cut)[1..].join("; ")),
     }

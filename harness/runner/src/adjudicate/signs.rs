@@ -131,6 +131,10 @@ pub enum CutKind {
     Garbage,
     /// Not let in.
     Denied,
+    /// Let in, and an answer that is no.
+    Refusal,
+    /// Other bytes arrived than were sent.
+    Mangled,
     /// Another key.
     WrongHostKey,
     /// The command did not end.
@@ -166,9 +170,11 @@ impl CutKind {
                 Unreachable::Refused(_) => Self::Refused,
                 Unreachable::NoRoute(_) => Self::NoRoute,
                 Unreachable::Mute(ended) => stop(ended, Self::Mute),
-                Unreachable::Closed(_) => Self::Closed,
+                Unreachable::Closed(_) | Unreachable::NotSent(_) => Self::Closed,
                 Unreachable::Garbage(_) => Self::Garbage,
                 Unreachable::Denied(_) => Self::Denied,
+                Unreachable::Refusal(_) => Self::Refusal,
+                Unreachable::Mangled(_) => Self::Mangled,
                 Unreachable::WrongHostKey { .. } => Self::WrongHostKey,
                 Unreachable::Hung(ended) => stop(ended, Self::Hung),
             },

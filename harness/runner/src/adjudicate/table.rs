@@ -4,7 +4,7 @@ use shakedown_core::{Blame, InfraKind};
 
 use super::signs::CutKind::{
     BootBad, BootClosed, BootLate, BootOrder, BootReset, Broken, Cancelled, Closed, Denied, Fail, Garbage,
-    Hung, Late, Mute, NoRoute, Refused, Rig, WrongHostKey,
+    Hung, Late, Mangled, Mute, NoRoute, Refusal, Refused, Rig, WrongHostKey,
 };
 use super::signs::Sign::{
     AfterLogin, AtPower, BadLine, ConsoleAlive, ConsoleClosed, ConsoleNeverSpoke, HostSick, PathMute,
@@ -52,6 +52,7 @@ const ANY: &[CutKind] = &[
     Closed,
     Garbage,
     Denied,
+    Mangled,
     WrongHostKey,
     Hung,
     Late,
@@ -63,7 +64,8 @@ const ANY: &[CutKind] = &[
 ];
 /// The DUT did not answer, in whatever way: what a dead rig can look like.
 const DARK: &[CutKind] = &[Refused, NoRoute, Mute, Closed, Hung, Late, BootLate, BootClosed];
-const SHELL: &[CutKind] = &[Refused, NoRoute, Mute, Closed, Garbage, Denied, WrongHostKey, Hung, Late];
+const SHELL: &[CutKind] =
+    &[Refused, NoRoute, Mute, Closed, Garbage, Denied, Mangled, WrongHostKey, Hung, Late];
 
 const fn row(
     id: &'static str,
@@ -95,6 +97,13 @@ pub const SYMPTOMS: &[Symptom] = &[
     row("broken-case", &[Broken], &[], Verdict::Error, "the case itself is broken"),
     // A case that could compare its expectation with an answer has reached the DUT: nothing around it counts.
     row("assertion", &[Fail], &[], Verdict::Fail(Blame::Os), "the OS did not do what it should"),
+    row(
+        "refusal",
+        &[Refusal],
+        &[],
+        Verdict::Fail(Blame::Os),
+        "the OS answered, and did not do what it was asked to",
+    ),
     // What a driver reports itself is the rig's, whatever else is seen.
     rig("driver-fault", &[Rig], &[], InfraKind::Host, "a driver of the rig failed"),
     rig("host-sick", ANY, &[HostSick], InfraKind::Host, "the rig host is not able to run this"),
@@ -200,6 +209,13 @@ pub const SYMPTOMS: &[Symptom] = &[
         &[],
         Verdict::Fail(Blame::Os),
         "the DUT no longer accepts the key that was injected into its image",
+    ),
+    row(
+        "mangled",
+        &[Mangled],
+        &[],
+        Verdict::Undetermined,
+        "other bytes arrived than were sent: the DUT's memory or medium, or the line to it",
     ),
     row(
         "other-host-key",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shakedown_core::console::Closed;
 use shakedown_core::time::Waited;
-use shakedown_core::{BootFailure, Level, NetPath, ProcessState, Stop, Unreachable};
+use shakedown_core::{BootFailure, Level, NetPath, ProcessState, Stop};
 
 use super::*;
 
@@ -58,6 +58,13 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
         ("interrupted", Cut::Late(cancelled), Observed::healthy(), "undetermined", Blame::Undetermined),
         ("broken-case", Cut::Broken("pattern".into()), Observed::healthy(), "error", Blame::Harness),
         ("assertion", Cut::Fail(Failure::new("a", "b", "c")), path(NetPath::Refused), "fail", Blame::Os),
+        (
+            "refusal",
+            shell(Unreachable::Refusal("cannot write /x: exit code 1: No space left on device".into())),
+            path(NetPath::Refused),
+            "fail",
+            Blame::Os,
+        ),
         ("driver-fault", Cut::Rig(fault), Observed::healthy(), "infra", Blame::Rig),
         ("host-sick", closed(), with(|o| o.vitals.host = Some("disk full".into())), "infra", Blame::Rig),
         (
@@ -143,6 +150,13 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
             Blame::Os,
         ),
         (
+            "mangled",
+            shell(Unreachable::Mangled("a typed line, 4 times".into())),
+            Observed::healthy(),
+            "undetermined",
+            Blame::Undetermined,
+        ),
+        (
             "other-host-key",
             shell(Unreachable::WrongHostKey { expected: "SHA256:a".into(), got: "SHA256:b".into() }),
             Observed::healthy(),
@@ -171,6 +185,15 @@ fn every_row_decides_its_example() {
     let covered: Vec<_> = examples().into_iter().map(|(row, ..)| row).collect();
     assert_eq!(ids, covered, "each row has one example, in the table's order");
     assert!(ids.len() >= 20);
+}
+
+#[test]
+fn a_full_disk_fails_with_its_own_words() {
+    let cut = shell(Unreachable::Refusal("cannot write /x: exit code 1: No space left on device".into()));
+    let outcome = adjudicate(&cut, &Observed::healthy()).outcome;
+    let Outcome::Fail(failure) = outcome else { panic!("{outcome:?}") };
+    assert!(failure.got.contains("No space left on device"), "{failure}");
+    assert!(!failure.to_string().contains("key"), "{failure}");
 }
 
 #[test]
