@@ -38,7 +38,8 @@ pub struct CaseDoc {
     pub effect: EffectDoc,
     /// The longest time for the check, without its cleanup: `20s`, `2min`.
     pub within: Span,
-    /// Ids of cases that must have passed before.
+    /// Ids of cases that run before this one, when they run at all; one that fails blocks this
+    /// one. None may have a heavier effect.
     #[serde(default)]
     pub after: Vec<String>,
     /// Loads the small container image that the OS profile names, before anything else.
@@ -53,7 +54,7 @@ pub struct CaseDoc {
     /// Instead of `check`: the name of a plot written in Rust.
     #[serde(default)]
     pub plot: Option<String>,
-    /// Steps that always run after the check. One that fails is a failure of the case.
+    /// Steps that run after the check, whatever came of it. One that fails is a failure of the case.
     #[serde(default)]
     pub cleanup: Vec<StepDoc>,
     /// The longest time for the cleanup. Default: 30s.
@@ -124,7 +125,8 @@ pub struct StepDoc {
     /// The longest time for the step. Default: 30s.
     #[serde(default)]
     pub within: Option<Span>,
-    /// Reports the number that `expect: number` read.
+    /// Reports the number that `expect: number` read, and holds it to the OS profile's budget.
+    /// A profile without a budget for it skips the case.
     #[serde(default)]
     pub measure: Option<MeasureDoc>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use shakedown_core::{Capability, Case, CaseSpec, OsProfile};
 
+use crate::check::TEST_IMAGE_FILE;
 use crate::facts;
 use crate::fitted::Fitted;
 
@@ -19,6 +20,10 @@ pub struct Entry {
     pub facts: BTreeSet<String>,
     /// Keys of the configuration document that it edits, by meaning.
     pub config_keys: BTreeSet<String>,
+    /// Measures that it holds to the profile's budget: without one it could not fail.
+    pub budgets: BTreeSet<String>,
+    /// Whether it uses the small container image.
+    pub test_image: bool,
 }
 
 impl Entry {
@@ -40,7 +45,8 @@ impl Entry {
 
     /// Why it cannot run on this board, OS and slot, if it cannot: the reason of a skip.
     pub fn missing(&self, offers: &BTreeSet<Capability>, profile: &OsProfile) -> Option<String> {
-        let wanted: Vec<_> = self.spec().needs.iter().filter(|need| !offers.contains(need)).collect();
+        let needs = self.needs(profile);
+        let wanted: Vec<_> = needs.iter().filter(|need| !offers.contains(need)).collect();
         if !wanted.is_empty() {
             let names: Vec<_> = wanted.iter().map(|need| need.0.as_str()).collect();
             return Some(format!("neither board, OS nor slot offers {}", names.join(", ")));
@@ -51,13 +57,25 @@ impl Entry {
             .map(|lack| format!("the OS profile `{}` has no {lack}", profile.id))
     }
 
-    /// Facts and configuration keys that a profile has no value for.
+    /// Capabilities that it needs on this OS: where the small container image does not lie on the
+    /// DUT, it comes with the image under test.
+    pub(crate) fn needs(&self, profile: &OsProfile) -> BTreeSet<Capability> {
+        let mut needs = self.spec().needs.clone();
+        if self.test_image && !profile.facts.contains_key(TEST_IMAGE_FILE) {
+            needs.insert(Capability::new("companion-test-image"));
+        }
+        needs
+    }
+
+    /// Facts, configuration keys and budgets that a profile has no value for.
     pub(crate) fn lacks(&self, profile: &OsProfile) -> Vec<String> {
         let facts = self.facts.iter().filter(|fact| !facts::known(profile, fact));
+        let budgets = self.budgets.iter().filter(|name| !profile.budgets.contains_key(*name));
         let keys = self.config_keys.iter().filter(|key| !profile.config.keys.contains_key(*key));
         facts
             .map(|fact| format!("fact `{fact}`"))
             .chain(keys.map(|key| format!("configuration key for `{key}`")))
+            .chain(budgets.map(|name| format!("budget for `{name}`")))
             .collect()
     }
 }

@@ -68,16 +68,27 @@ pub struct Number {
 /// Bytes of a command's output that a failure shows.
 const SHOWN: usize = 1500;
 
-/// Compares; `Ok` holds the number, if one was asked for. `Cut::Broken` when the expectation itself is.
+/// What came of an expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The number, if one was asked for and read, also where it is not what it should be.
+    pub value: Option<f64>,
+    /// Whether all of it held.
+    pub held: Result<(), Failure>,
+}
+
+/// Compares. `Cut::Broken` when the expectation itself is.
 pub fn check(
     expect: &Expect,
     ran: &Ran,
     says: &str,
     values: &Values,
     profile: &OsProfile,
-) -> Result<Option<f64>, Cut> {
+) -> Result<Seen, Cut> {
     let out = trimmed(&ran.out);
-    let fail = |expected: String, got: String| Err(Cut::Fail(Failure::new(says, expected, got)));
+    let fail = |expected: String, got: String| {
+        Ok(Seen { value: None, held: Err(Failure::new(says, expected, got)) })
+    };
     let broken = |what: String| Cut::Broken(format!("{says}: {what}"));
     let fill = |text: &Template| text.fill(values).map_err(|name| broken(format!("no fact `{name}`")));
 
@@ -122,29 +133,35 @@ pub fn check(
             return fail(format!("{} lines", range.say()), format!("{count}: {}", quoted(out)));
         }
     }
-    let Some(number) = &expect.number else { return Ok(None) };
+    let Some(number) = &expect.number else { return Ok(Seen { value: None, held: Ok(()) }) };
     let value = match read_number(number, out, values).map_err(broken)? {
         Ok(value) => value,
         Err(got) => return fail(format!("a number of {}", number.unit), got),
     };
-    if !number.range.holds(&value) {
-        return fail(format!("{} {}", number.range.say(), number.unit), format!("{value} {}", number.unit));
-    }
-    if let Some((name, better)) = &number.measure
-        && let Some(budget) = profile.budgets.get(name)
+    let unit = &number.unit;
+    let off = |expected: String| Err(Failure::new(says, expected, format!("{value} {unit}")));
+    let held = if !number.range.holds(&value) {
+        off(format!("{} {unit}", number.range.say()))
+    } else if let Some((name, within)) = budget(number, profile)
+        && !within.holds(&value)
     {
-        let within = match better {
-            Better::Lower => Range { at_least: None, at_most: Some(*budget) },
-            Better::Higher => Range { at_least: Some(*budget), at_most: None },
-        };
-        if !within.holds(&value) {
-            return fail(
-                format!("{} {} (the budget of {} for {name})", within.say(), number.unit, profile.name),
-                format!("{value} {}", number.unit),
-            );
-        }
-    }
-    Ok(Some(value))
+        off(format!("{} {unit} (the budget of {} for {name})", within.say(), profile.name))
+    } else {
+        Ok(())
+    };
+    Ok(Seen { value: Some(value), held })
+}
+
+/// The range that the profile's budget leaves for a measure, with the measure's name.
+fn budget<'a>(number: &'a Number, profile: &OsProfile) -> Option<(&'a str, Range<f64>)> {
+    let (name, better) = number.measure.as_ref()?;
+    let budget = profile.budgets.get(name).copied();
+    budget?;
+    let range = match better {
+        Better::Lower => Range { at_least: None, at_most: budget },
+        Better::Higher => Range { at_least: budget, at_most: None },
+    };
+    Some((name, range))
 }
 
 /// The outer error is the pattern's, the inner one what was read instead of a number.

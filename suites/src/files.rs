@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
-use shakedown_conf::Document;
+use shakedown_conf::{ConfError, Document};
 
 use crate::error::SuiteError;
 
@@ -62,7 +62,8 @@ impl Files {
             }
             for file in read_dir(&entry)? {
                 let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-                let yaml = Path::new(&name).extension().is_some_and(|ending| ending == "yaml");
+                let ending = Path::new(&name).extension().and_then(|ending| ending.to_str());
+                let yaml = ending == Some("yaml");
                 match kind.as_str() {
                     "programs" => {
                         let bytes =
@@ -74,6 +75,9 @@ impl Files {
                         self.selections.insert(name.trim_end_matches(".yaml").to_owned(), document);
                     }
                     _ if yaml => self.modules.push(Document::read(&file)?),
+                    _ if ending == Some("yml") => {
+                        return Err(ConfError::file(&file, "must end in `.yaml` to be found").into());
+                    }
                     _ => {}
                 }
             }

@@ -18,6 +18,7 @@ pub(crate) struct Fitted {
 impl Fitted {
     pub(crate) fn new(entry: &Entry, profile: &OsProfile) -> Self {
         let mut spec = entry.spec().clone();
+        spec.needs = entry.needs(profile);
         spec.needs.extend(entry.lacks(profile).into_iter().map(Capability::new));
         let mut values = facts::typed(profile);
         values.extend(profile.facts.clone());

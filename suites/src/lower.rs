@@ -80,8 +80,10 @@ impl Lower<'_> {
             facts.extend(plot.facts.iter().map(|fact| (*fact).to_owned()));
             config_keys.extend(plot.config_keys.iter().map(|key| (*key).to_owned()));
         }
-        let place = self.doc.at(&self.at).file_line();
-        Ok(Entry { case: Arc::new(check), place, facts, config_keys })
+        let budgets = check.steps().filter_map(|step| step.measure().map(str::to_owned)).collect();
+        self.told_apart(case, &check)?;
+        let (place, test_image) = (self.doc.at(&self.at).file_line(), check.test_image);
+        Ok(Entry { case: Arc::new(check), place, facts, config_keys, budgets, test_image })
     }
 
     fn spec(&self, case: &CaseDoc) -> Result<CaseSpec, ConfError> {
@@ -117,6 +119,19 @@ impl Lower<'_> {
             after: case.after.iter().cloned().map(CaseId).collect(),
             sabotage,
         })
+    }
+
+    /// A sabotage must be told by one failure of its case, not by several.
+    fn told_apart(&self, case: &CaseDoc, check: &Check) -> Result<(), ConfError> {
+        let texts: BTreeSet<&str> = check.steps().map(|step| step.says.as_str()).collect();
+        for (index, sabotage) in case.sabotage.iter().enumerate() {
+            let fits: Vec<_> = texts.iter().filter(|text| text.contains(&sabotage.must_say)).collect();
+            if let [one, another, ..] = fits[..] {
+                let what = format!("it fits several failures of this case: `{one}`, `{another}`");
+                return Err(self.invalid(&format!("sabotage[{index}].must-say"), what));
+            }
+        }
+        Ok(())
     }
 
     fn sabotage(&self, field: &str, doc: &SabotageDoc) -> Result<Sabotage, ConfError> {

@@ -84,6 +84,16 @@ impl Step {
         }
     }
 
+    /// The measure that it reports, if it does.
+    pub fn measure(&self) -> Option<&str> {
+        match &self.act {
+            Act::Run { expect, .. } | Act::WaitFor { expect, .. } => {
+                expect.number.as_ref()?.measure.as_ref().map(|(name, _)| name.as_str())
+            }
+            Act::Config { .. } | Act::Program(_) => None,
+        }
+    }
+
     /// Runs it.
     pub async fn run(&self, dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
         let values = facts::resolve(dut, self.facts().into_iter().map(str::to_owned).collect(), by).await?;
@@ -92,8 +102,9 @@ impl Step {
                 let line = fill(line, &values)?;
                 let by = by.child(format!("`{}`", head(&line)), self.within);
                 let ran = dut.run(&Cmd::sh(line), &by).await?;
-                let value = expect::check(expect, &ran, &self.says, &values, dut.profile())?;
-                report(dut, expect, value);
+                let seen = expect::check(expect, &ran, &self.says, &values, dut.profile())?;
+                report(dut, expect, seen.value);
+                seen.held?;
             }
             Act::WaitFor { what, line, expect } => {
                 self.wait_for(dut, what, &fill(line, &values)?, expect, &values, by).await?;
@@ -130,17 +141,15 @@ impl Step {
         loop {
             // A look that began in time may end: so the last thing seen is always a whole answer.
             let ran = dut.run(&cmd, &by.child(format!("a look at {what}"), LOOK)).await?;
-            let failure = match expect::check(expect, &ran, &self.says, values, dut.profile()) {
-                Ok(value) => {
-                    report(dut, expect, value);
-                    return Ok(());
-                }
-                Err(Cut::Fail(failure)) => failure,
-                Err(other) => return Err(other),
+            let seen = expect::check(expect, &ran, &self.says, values, dut.profile())?;
+            let Err(failure) = seen.held else {
+                report(dut, expect, seen.value);
+                return Ok(());
             };
             match wait.pause(EVERY, || failure.got.clone()).await {
                 Ok(()) => {}
                 Err(Stop::Late(waited)) => {
+                    report(dut, expect, seen.value);
                     let got = format!("{} after {:.0} s", failure.got, waited.waited.as_secs_f64());
                     return Err(Failure { got, ..failure }.into());
                 }
@@ -150,12 +159,18 @@ impl Step {
     }
 }
 
+/// The measure of a step, and beside it the budget that it is held to as `X.budget`: before it
+/// is judged, so that one over its budget is on record as well.
 fn report(dut: &dyn Dut, expect: &Expect, value: Option<f64>) {
     if let (Some(value), Some(number)) = (value, &expect.number)
         && let Some((name, better)) = &number.measure
     {
-        let (name, unit, better) = (name.clone(), number.unit.clone(), *better);
-        dut.measure(Measure { name, value, unit, better });
+        let measure =
+            |name: String, value| Measure { name, value, unit: number.unit.clone(), better: *better };
+        dut.measure(measure(name.clone(), value));
+        if let Some(budget) = dut.profile().budgets.get(name) {
+            dut.measure(measure(format!("{name}.budget"), *budget));
+        }
     }
 }
 
@@ -188,21 +203,21 @@ pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Dea
     let wanted = value.unwrap_or("null");
     serde_json::from_str::<serde::de::IgnoredAny>(wanted).map_err(|error| not_json(wanted, error))?;
     let edit = if value.is_some() { "setpath($path; $value)" } else { "delpaths([$path])" };
+    // What stood there goes to stderr: each start of jq costs an emulated DUT half a second.
     let script = format!(
         "set -e; file=$1; new=$file.shakedown; \
-         jq -c --argjson path \"$2\" 'getpath($path)' \"$file\"; \
-         jq --argjson path \"$2\" --argjson value \"$3\" '{edit}' \"$file\" > \"$new\"; \
+         jq --argjson path \"$2\" --argjson value \"$3\" '(getpath($path) | stderr | empty), {edit}' \
+         \"$file\" > \"$new\"; \
          sync \"$new\"; mv \"$new\" \"$file\"; sync \"$file\"; \
          jq --argjson path \"$2\" --argjson value \"$3\" 'getpath($path) == $value' \"$file\""
     );
     let ran = dut.run(&Cmd::argv(["sh", "-c", &script, "sh", &file, &path, wanted]), by).await?;
-    let text = ran.text();
-    let (before, proof) = text.rsplit_once('\n').unwrap_or(("", &text));
-    if !ran.exit.is_ok() || proof != "true" {
+    if !ran.exit.is_ok() || ran.text() != "true" {
         let got = format!("{}, {}", ran.exit, expect::printed(&ran));
         let what = format!("`{dotted}` of {file} cannot be changed");
         return Err(Failure::new(what, format!("{wanted} read back"), got).into());
     }
-    dut.evidence(Evidence::Note(format!("{dotted} of {file}: {before} → {wanted}")));
+    let before = String::from_utf8_lossy(&ran.err);
+    dut.evidence(Evidence::Note(format!("{dotted} of {file}: {} → {wanted}", before.trim())));
     Ok(())
 }

@@ -147,8 +147,11 @@ impl Suites {
 
 fn check_ids(modules: &[(Loaded<ModuleDoc>, Vec<Entry>)]) -> Result<(), SuiteError> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-    let all: Vec<_> =
-        modules.iter().flat_map(|(_, entries)| entries).map(|entry| entry.spec().id.0.clone()).collect();
+    let all: BTreeMap<String, Effect> = modules
+        .iter()
+        .flat_map(|(_, entries)| entries)
+        .map(|entry| (entry.spec().id.0.clone(), entry.spec().effect))
+        .collect();
     for (doc, entries) in modules {
         for (index, entry) in entries.iter().enumerate() {
             let id = &entry.spec().id.0;
@@ -157,9 +160,13 @@ fn check_ids(modules: &[(Loaded<ModuleDoc>, Vec<Entry>)]) -> Result<(), SuiteErr
                 return Err(doc.invalid(&format!("cases[{index}].id"), what).into());
             }
             for (at, after) in entry.spec().after.iter().enumerate() {
-                if !all.contains(&after.0) {
-                    let field = format!("cases[{index}].after[{at}]");
-                    return Err(doc.unknown_name(&field, "case", &after.0, all.iter().cloned()).into());
+                let field = format!("cases[{index}].after[{at}]");
+                let Some(effect) = all.get(&after.0) else {
+                    return Err(doc.unknown_name(&field, "case", &after.0, all.keys().cloned()).into());
+                };
+                if *effect > entry.spec().effect {
+                    let what = format!("`{}` has a heavier effect, so it always runs later", after.0);
+                    return Err(doc.invalid(&field, what).into());
                 }
             }
         }

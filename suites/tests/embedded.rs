@@ -105,6 +105,47 @@ fn what_a_profile_lacks_is_a_skip_with_its_reason() {
     let reason = entry.missing(&BTreeSet::new(), &profile).unwrap();
     assert_eq!(reason, "neither board, OS nor slot offers zram-swap");
     assert_eq!(entry.missing(&[Capability::new("zram-swap")].into(), &profile), None);
+    let entry = suites.get("os::system::memory-at-rest").unwrap();
+    assert_eq!(entry.missing(&BTreeSet::new(), &profile), None);
+    profile.budgets.clear();
+    let reason = entry.missing(&BTreeSet::new(), &profile).unwrap();
+    assert_eq!(reason, "the OS profile `reference` has no budget for `memory.rest`");
+    let entry = suites.get("container::run::logs").unwrap();
+    let engine = [Capability::new("engine")].into();
+    assert_eq!(entry.missing(&engine, &profile), None);
+    profile.facts.remove("test-image-file");
+    let reason = entry.missing(&engine, &profile).unwrap();
+    assert_eq!(reason, "neither board, OS nor slot offers companion-test-image");
+    assert!(entry.for_profile(&profile).spec().needs.contains(&Capability::new("companion-test-image")));
+}
+
+/// What YAML cases are held to when they are loaded, for those written in Rust: a sabotage is
+/// told by one sentence of its plot, not by a word that several share.
+#[test]
+fn a_sabotage_of_a_plot_is_told_by_one_failure() {
+    let sources: Vec<String> =
+        files(&root().join("src/cases")).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    for module in files(&root().join("os"))
+        .into_iter()
+        .chain(files(&root().join("container")))
+        .chain(files(&root().join("update")))
+    {
+        let doc: shakedown_conf::Loaded<ModuleDoc> =
+            shakedown_conf::load(&shakedown_conf::Document::read(&module).unwrap()).unwrap();
+        for case in doc.value.cases {
+            let Some(plot) = case.plot else { continue };
+            let source = sources.iter().find(|text| text.contains(&format!("\"{plot}\""))).unwrap();
+            for sabotage in case.sabotage {
+                let fits: BTreeSet<&str> = source
+                    .split('"')
+                    .skip(1)
+                    .step_by(2)
+                    .filter(|text| text.contains(&sabotage.must_say))
+                    .collect();
+                assert!(fits.len() < 2, "{}: `{}` fits {fits:?}", case.id, sabotage.must_say);
+            }
+        }
+    }
 }
 
 #[test]

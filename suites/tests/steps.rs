@@ -154,19 +154,30 @@ async fn a_measure_is_reported_and_held_to_the_profiles_budget() {
     let measure = fake.measures.lock().unwrap()[0].clone();
     assert_eq!((measure.name.as_str(), measure.unit.as_str()), ("memory.rest", "MiB"));
     assert!((measure.value - 299.5).abs() < f64::EPSILON);
-    let (result, _) = run("budget", body, &[("used", &[(0, "300.5")])]).await;
+    let (result, fake) = run("budget", body, &[("used", &[(0, "300.5")])]).await;
     assert!(failure(result).expected.contains("the budget of the reference OS"));
+    // What is over its budget is on record as well, and with it the budget.
+    let told = |fake: &Fake| -> Vec<(String, f64)> {
+        let measures = fake.measures.lock().unwrap();
+        measures.iter().map(|measure| (measure.name.clone(), measure.value)).collect()
+    };
+    let record = |value| vec![("memory.rest".to_owned(), value), ("memory.rest.budget".to_owned(), 300.0)];
+    assert_eq!(told(&fake), record(300.5));
+    let wait = body.replace("run: used,", "run: used, wait-for: the memory to be given back, within: 10ms,");
+    let (result, fake) = run("budget-late", &wait, &[("used", &[(0, "300.5"), (0, "301.5")])]).await;
+    assert!(matches!(result, Err(Cut::Fail(_))));
+    assert_eq!(told(&fake), record(300.5), "one measure, not one for each look");
 }
 
 #[tokio::test]
 async fn an_edit_of_the_configuration_is_read_back() {
     let body = "    check: [{ config: { key: ssh-keys, value: '[\"{hostname}\"]' } }]\n";
-    let (result, fake) = run("config", body, &[("sh -c", &[(0, "[\"old\"]\ntrue\n")])]).await;
+    let (result, fake) = run("config", body, &[("sh -c", &[(0, "true\n\0[\"old\"]")])]).await;
     assert_eq!(result, Ok(()));
     let line = &fake.ran()[0];
     assert!(line.contains(r#"'["os","sshKeys"]'"#) && line.contains(r#"'["shake-1a2b"]'"#), "{line}");
     assert!(fake.notes.lock().unwrap()[0].contains("old"));
-    for answer in [(0, "[\"old\"]\nfalse\n"), (1, "")] {
+    for answer in [(0, "false\n\0[\"old\"]"), (1, "")] {
         let (result, _) = run("config-fails", body, &[("sh -c", &[answer])]).await;
         assert!(failure(result).what.contains("`os.sshKeys` of /mnt/boot/config.json"));
     }
@@ -271,11 +282,32 @@ fn what_is_wrong_is_said_with_its_place() {
             "    check: [{ run: x, says: it is wrong, expect: { exit: 0 } }]\n    prepare: [{ run: x, expect: { exit: 0 } }]\n",
             "only `shares-reboot` cases",
         ),
+        (
+            "    check: [{ run: x, says: it is wrong, expect: { matches: ['^({hostname})?'] } }]\n",
+            "also matches an empty output",
+        ),
+        (
+            "    check: [{ run: x, says: it is wrong, expect: { exit: 0 } }, { run: x, says: all is wrong, expect: { exit: 0 } }]\n",
+            "cases[0].sabotage[0].must-say: it fits several failures of this case: `all is wrong`, `it is wrong`",
+        ),
+        (
+            "    check: [{ run: x, says: it is wrong, expect: { exit: 0 } }]\n    after: ['os::reboot::purge']\n",
+            "cases[0].after[0]: `os::reboot::purge` has a heavier effect, so it always runs later",
+        ),
     ] {
         let error = Folder::new("wrong", body).load().unwrap_err();
         assert!(error.contains(says), "{body}: {error}");
         assert!(error.contains("suites/test/it.yaml:"), "{error}");
     }
+}
+
+#[test]
+fn a_suite_file_with_the_wrong_ending_is_not_left_out_in_silence() {
+    let folder = Folder::new("ending", "    check: [{ run: x, says: it is wrong, expect: { exit: 0 } }]\n");
+    let suite = folder.0.join("suites/test");
+    std::fs::rename(suite.join("it.yaml"), suite.join("it.yml")).unwrap();
+    let error = folder.load().unwrap_err();
+    assert!(error.ends_with("suites/test/it.yml: must end in `.yaml` to be found"), "{error}");
 }
 
 #[test]

@@ -65,13 +65,10 @@ async fn compare(host: &Host<'_>, development: bool, by: &Deadline) -> Result<()
     if outside == development && inside == development {
         return Ok(());
     }
-    let what = if development {
-        "in development mode the engine is not open on TCP"
-    } else {
-        "without development mode the engine is open on TCP"
-    };
+    let what = "the engine's TCP port does not follow development mode";
     let say = |open: bool| if open { "open" } else { "closed" };
-    let expected = format!("port {port} {}", say(development));
+    let mode = if development { "in" } else { "without" };
+    let expected = format!("port {port} {} {mode} development mode", say(development));
     let got = format!("{} from outside, {} from inside", say(outside), say(inside));
     Err(Failure::new(what, expected, got).into())
 }

@@ -62,7 +62,9 @@ async fn by_health_check(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
     update.put("update-unhealthy", by).await?;
     update.arm(by).await?;
     update.host.must("the health check cannot be made faster", "{fast-health} && sync", by).await?;
-    let resets = Resets { up_to: BOOTS, bad: Vec::new() };
+    // The OS may announce its rollback with a line that is known-bad at any other boot.
+    let bad = dut.profile().bad.iter().map(|bad| bad.id.clone()).collect();
+    let resets = Resets { up_to: BOOTS, bad };
     let mut since = go_down(&update, by).await?;
     dut.await_boot(since, &resets, by).await?;
     let mut tried = false;

@@ -15,7 +15,7 @@ use shakedown_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What a command comes to: exit code, output.
+/// What a command comes to: exit code, output, and after a NUL what it complains.
 pub type Answer = (i32, &'static str);
 
 pub struct Fake {
@@ -30,6 +30,8 @@ pub struct Fake {
     pub notes: Mutex<Vec<String>>,
     pub measures: Mutex<Vec<Measure>>,
     pub put: Mutex<Vec<(String, Vec<u8>)>>,
+    /// What each awaited boot was allowed to do.
+    pub resets: Mutex<Vec<Resets>>,
 }
 
 impl Fake {
@@ -47,7 +49,13 @@ impl Fake {
             notes: Mutex::default(),
             measures: Mutex::default(),
             put: Mutex::default(),
+            resets: Mutex::default(),
         }
+    }
+
+    /// With another profile.
+    pub fn with_profile(self, profile: OsProfile) -> Self {
+        Self { profile, ..self }
     }
 
     pub fn deadline(&self, span: Duration) -> Deadline {
@@ -89,7 +97,7 @@ pub fn profile() -> OsProfile {
         },
         update: None,
         facts: facts.clone(),
-        budgets: [("memory.rest".to_owned(), 300.0)].into(),
+        budgets: [("memory.rest".to_owned(), 300.0), ("cpu.rest".to_owned(), 30.0)].into(),
         stages: Vec::new(),
         bad: Vec::new(),
         evidence: Vec::new(),
@@ -138,8 +146,9 @@ impl Dut for Fake {
             .1;
         let (code, out) = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
         let took = Duration::ZERO;
-        let (exit, out) = (Exit::Code(code), out.as_bytes().to_vec());
-        Box::pin(async move { Ok(Ran { exit, out, err: Vec::new(), took, truncated: false }) })
+        let (out, err) = out.split_once('\0').unwrap_or((out, ""));
+        let (exit, out, err) = (Exit::Code(code), out.as_bytes().to_vec(), err.as_bytes().to_vec());
+        Box::pin(async move { Ok(Ran { exit, out, err, took, truncated: false }) })
     }
     fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, Cut>> {
         Box::pin(async move { Ok(self.run(cmd, by).await?) })
@@ -149,7 +158,8 @@ impl Dut for Fake {
         Box::pin(async { Ok(()) })
     }
     fn put_companion<'a>(&'a self, role: &'a str, _: &'a str, _: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
-        Box::pin(async move { Err(Cut::Broken(format!("no companion {role}"))) })
+        self.put.lock().unwrap().push((role.to_owned(), Vec::new()));
+        Box::pin(async { Ok(()) })
     }
     fn console(&self) -> &Console {
         &self.console
@@ -160,9 +170,10 @@ impl Dut for Fake {
     fn await_boot<'a>(
         &'a self,
         _: Cursor,
-        _: &'a Resets,
+        resets: &'a Resets,
         by: &'a Deadline,
     ) -> Fut<'a, Result<BootReport, Cut>> {
+        self.resets.lock().unwrap().push(resets.clone());
         self.reboot(Reboot::Clean, by)
     }
     fn try_login<'a>(&'a self, _: LoginTry, _: &'a Deadline) -> Fut<'a, Result<bool, ShellError>> {
