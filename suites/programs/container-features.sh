@@ -17,9 +17,16 @@ result() {
 echo "TAP version 14"
 echo "1..8"
 
+# Version 2 lists what the unified hierarchy has; else version 1 tells which are enabled.
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    controllers=$(tr ' ' '\n' < /sys/fs/cgroup/cgroup.controllers)
+else
+    controllers=$(awk '$1 !~ /^#/ && $4 == 1 { print $1 }' /proc/cgroups)
+fi
+
 for controller in memory pids cpu; do
-    grep -qw "$controller" /sys/fs/cgroup/cgroup.controllers
-    result $? "cgroup controller $controller" "there are: $(cat /sys/fs/cgroup/cgroup.controllers)"
+    echo "$controllers" | grep -qxF "$controller"
+    result $? "cgroup controller $controller" "there are: $(echo $controllers)"
 done
 
 said=$(unshare --mount --uts --ipc --net --pid --fork --mount-proc sh -c 'echo inside > /proc/sys/kernel/hostname && echo $$' 2>&1)
