@@ -15,7 +15,7 @@ use shakedown_core::event::Measure;
 use shakedown_core::ledger::Step;
 
 use crate::text;
-use crate::verdict::{Ruling, blame_word};
+use crate::verdict::blame_word;
 use crate::view::{self, CaseView, Finding, View, Word};
 
 /// The whole document.
@@ -76,8 +76,8 @@ fn run_suite(view: &View<'_>, findings: &[Finding<'_>]) -> TestSuite {
         }
     }
     let mut status = TestCaseStatus::success();
-    if let Some(kind) = run_status(view) {
-        status = TestCaseStatus::non_success(kind);
+    if view.fails_by_itself(findings) {
+        status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_type(view.verdict.ruling.word().to_lowercase());
         status.set_message(view.verdict.to_string());
     }
@@ -90,19 +90,6 @@ fn run_suite(view: &View<'_>, findings: &[Finding<'_>]) -> TestSuite {
     suite.add_test_case(run);
     suite.set_time(view.ledger.steps.iter().filter_map(|step| step.took).sum());
     suite
-}
-
-/// The run itself is an error where no case or step says it: killed, edited, refused, nothing ran.
-fn run_status(view: &View<'_>) -> Option<NonSuccessKind> {
-    match view.verdict.ruling {
-        Ruling::Pass | Ruling::Fail | Ruling::Infra | Ruling::Undetermined => None,
-        Ruling::Refused
-        | Ruling::Error
-        | Ruling::NoEvidence
-        | Ruling::NothingRan
-        | Ruling::Interrupted
-        | Ruling::Untrusted => Some(NonSuccessKind::Error),
-    }
 }
 
 fn properties(view: &View<'_>) -> Vec<(String, String)> {

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use shakedown_core::Ledger;
 
 use crate::text;
-use crate::verdict::{Ruling, blame_word};
+use crate::verdict::blame_word;
 use crate::view::{CaseView, Finding, View, Word};
 
 /// The whole document.
@@ -35,12 +35,12 @@ pub fn tap(ledger: &Ledger) -> String {
     for case in &view.cases {
         points.push(of_case(case, findings.iter().find(|f| f.case.is_some_and(|c| c.id == case.id))));
     }
-    // The run as a whole, so that what no case shows still fails somewhere.
-    if !matches!(view.verdict.ruling, Ruling::Pass) || !ledger.problems.is_empty() {
+    // The run as a whole, so that what no step or case shows still fails somewhere.
+    let by_itself = view.fails_by_itself(&findings);
+    if by_itself || !ledger.problems.is_empty() {
         let mut body = vec![("message", view.verdict.to_string())];
         body.extend(ledger.problems.iter().map(|problem| ("journal", crate::view::problem(problem).1)));
-        let ok = view.verdict.ruling == Ruling::Pass;
-        points.push(Point { ok, name: "run".into(), directive: None, body });
+        points.push(Point { ok: !by_itself, name: "run".into(), directive: None, body });
     }
     let mut out = format!("TAP version 13\n1..{}\n# {}\n", points.len(), view.verdict);
     for (index, point) in points.iter().enumerate() {

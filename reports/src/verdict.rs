@@ -221,7 +221,7 @@ fn stopped(ledger: &Ledger, cases: &[CaseView<'_>]) -> String {
             (_, None) => "stopped before the first step".into(),
         },
     };
-    let at = text::span(std::time::Duration::from_nanos(ledger.last.0));
+    let at = text::span(ledger.into_run(ledger.last));
     let done = if cases.is_empty() { "nothing was planned yet".into() } else { tally(cases) };
     format!("{place}, {at} into the run; until then {done}")
 }

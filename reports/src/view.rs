@@ -11,7 +11,7 @@ use shakedown_core::{Blame, BootFailure, CaseId, Effect, Ledger, Mono, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::text;
-use crate::verdict::Verdict;
+use crate::verdict::{Ruling, Verdict};
 
 /// What is shown for a case: the outcomes of its attempts in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -213,6 +213,21 @@ impl<'a> View<'a> {
     /// How many cases there are of each word, worst first, without the zeros.
     pub fn counts(&self) -> Vec<(Word, usize)> {
         counts(&self.cases)
+    }
+
+    /// Whether the run must be shown as failed beside its steps and cases: because none of them
+    /// says it, or because it was cut off or edited, so that what they say is not all.
+    pub fn fails_by_itself(&self, findings: &[Finding<'_>]) -> bool {
+        match self.verdict.ruling {
+            Ruling::Pass => false,
+            Ruling::Untrusted | Ruling::Interrupted => true,
+            _ => {
+                let step = |finding: &Finding<'_>| {
+                    finding.case.is_none() && self.ledger.steps.iter().any(|step| step.began == finding.began)
+                };
+                !findings.iter().any(|finding| finding.case.is_some() || step(finding))
+            }
+        }
     }
 
     /// What went wrong, worst first, then in order of time.

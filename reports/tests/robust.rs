@@ -150,7 +150,10 @@ fn only_a_clean_run_is_a_pass() {
         .filter(|sample| View::of(&sample.ledger()).verdict.ruling == Ruling::Pass)
         .map(|sample| sample.name)
         .collect();
-    assert_eq!(passes, ["v1-all-pass", "v1-newer-writer", "v1-skipped"].map(String::from).into());
+    assert_eq!(
+        passes,
+        ["real-amd64", "v1-all-pass", "v1-newer-writer", "v1-skipped"].map(String::from).into()
+    );
     let flaky = sample("v1-flaky").ledger();
     let view = View::of(&flaky);
     assert_eq!((view.verdict.exit, view.verdict.ruling), (ExitCode::Failed, Ruling::Fail));
@@ -250,4 +253,35 @@ fn a_summary_of_a_thousand_failures_fits() {
     assert!(summary.len() <= shakedown_reports::summary::LIMIT, "{}", summary.len());
     assert!(summary.contains("left out here for size"));
     assert!(summary.starts_with("# FAIL (OS)"));
+}
+
+/// A case that was repeated a thousand times: the page shows what tells something.
+#[test]
+fn a_page_of_a_thousand_attempts_stays_readable() {
+    let mut tale = support::corpus::Tale::new("repeated");
+    tale.begin(vec![]);
+    let failure = shakedown_core::Failure::new("odd", "even", "odd");
+    for number in 1..=1_000 {
+        let outcome = match number {
+            300 | 700 => shakedown_core::Outcome::Fail(failure.clone()),
+            _ => shakedown_core::Outcome::Pass,
+        };
+        tale.starts("os::soak::again", number);
+        tale.command("os::soak::again", "seq", 20, "exit code 0", &format!("attempt-{number}-said"), "");
+        let blame = (number == 300 || number == 700).then_some((shakedown_core::Blame::Os, "row"));
+        tale.ends("os::soak::again", number, outcome, blame, &[]);
+    }
+    let text = tale.finish(ExitCode::Failed, "FAIL");
+    let page = shakedown_reports::html::html(
+        &Ledger::of(&journal::read(&text)),
+        &shakedown_reports::Extras::default(),
+    );
+    for number in [1, 300, 700, 1_000] {
+        assert!(page.contains(&format!("attempt-{number}-said")), "{number}");
+    }
+    for number in [2, 299, 301, 999] {
+        assert!(!page.contains(&format!("attempt-{number}-said")), "{number}");
+    }
+    assert!(page.contains("4 of 1000 attempts are shown"));
+    assert!(page.len() < 300_000, "{}", page.len());
 }

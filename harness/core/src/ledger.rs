@@ -116,6 +116,8 @@ pub struct Ledger {
     pub end: Option<(ExitCode, String, Duration, Duration)>,
     /// What is wrong with the journal.
     pub problems: Vec<Problem>,
+    /// The time of the first line; the clock had begun before.
+    pub first: Mono,
     /// The time of the last line.
     pub last: Mono,
 }
@@ -130,11 +132,17 @@ impl Ledger {
         ledger
     }
 
+    /// How far into the run something was.
+    pub fn into_run(&self, at: Mono) -> Duration {
+        at.since(self.first)
+    }
+
     /// Adds the next line.
     pub fn add(&mut self, entry: &Entry) {
         self.last = entry.mono;
         if self.started.is_none() {
             self.started = Some(entry.wall);
+            self.first = entry.mono;
             self.run.clone_from(&entry.run);
         }
         match &entry.event {

@@ -1,6 +1,7 @@
 //! Drawings that keep their text at its size: positions are percentages, heights are pixels.
 
 use maud::{Markup, html};
+use shakedown_core::Mono;
 use shakedown_core::ledger::Ledger;
 
 use crate::text;
@@ -33,30 +34,30 @@ pub(super) fn tally(view: &View<'_>) -> Markup {
 
 /// The whole run on one scale: steps, boots and cases where they happened.
 pub(super) fn whole_run(ledger: &Ledger) -> Markup {
-    let seconds = |nanos: u64| nanos as f64 / 1e9;
-    let total = ledger.end.as_ref().map_or(seconds(ledger.last.0), |end| end.2.as_secs_f64()).max(1e-9);
+    let seconds = |at: Mono| ledger.into_run(at).as_secs_f64();
+    let total = ledger.end.as_ref().map_or(seconds(ledger.last), |end| end.2.as_secs_f64()).max(1e-9);
     let steps = ledger.steps.iter().map(|step| {
-        let took = step.took.map_or(total - seconds(step.began.0), |took| took.as_secs_f64());
+        let took = step.took.map_or(total - seconds(step.began), |took| took.as_secs_f64());
         let class = match (&step.failed, step.took) {
             (Some((outcome, _, _)), _) => format!("f-{}", Word::of(Some(outcome)).class()),
             (None, Some(_)) => "f-step".to_owned(),
             (None, None) => "f-cut-off".to_owned(),
         };
-        (seconds(step.began.0), took, class, text::line(&step.name))
+        (seconds(step.began), took, class, text::line(&step.name))
     });
     let cases = ledger.attempts.iter().map(|attempt| {
         let word = Word::of(attempt.outcome.as_ref());
         let open = attempt.outcome.is_none();
-        let took = if open { total - seconds(attempt.began.0) } else { attempt.took.as_secs_f64() };
-        (seconds(attempt.began.0), took, format!("f-{}", word.class()), text::line(&attempt.case.0))
+        let took = if open { total - seconds(attempt.began) } else { attempt.took.as_secs_f64() };
+        (seconds(attempt.began), took, format!("f-{}", word.class()), text::line(&attempt.case.0))
     });
     let cases = cases.filter(|(_, took, _, _)| *took > 0.0);
     let boots = ledger.boots.iter().map(|boot| {
         let took = match boot.stages.last() {
             Some(last) if boot.end.is_some() => last.after.as_secs_f64(),
-            _ => total - seconds(boot.began.0),
+            _ => total - seconds(boot.began),
         };
-        (seconds(boot.began.0), took, "f-boot".to_owned(), format!("boot: {}", text::line(&boot.how)))
+        (seconds(boot.began), took, "f-boot".to_owned(), format!("boot: {}", text::line(&boot.how)))
     });
     let marks: Vec<_> = steps.clone().filter(|(_, _, class, _)| class != "f-step").collect();
     html! {

@@ -1,8 +1,10 @@
 //! Every case in one table, grouped by module, each with its evidence.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
-use shakedown_core::Effect;
 use shakedown_core::ledger::Attempt;
+use shakedown_core::{Effect, Outcome};
 
 use super::{evidence, word};
 use crate::text;
@@ -72,12 +74,39 @@ fn row(case: &CaseView<'_>) -> Markup {
                     details {
                         summary { (name) }
                         @if let Some(effect) = case.effect { p class="meta" { "Effect: " (effect_name(effect)) } }
-                        @for one in &case.attempts { (attempt(one, case.attempts.len())) }
+                        (attempts(&case.attempts))
                     }
                 } @else { (name) }
             }
             td class="time" { @if case.attempts.is_empty() || matches!(case.word, Word::Skip | Word::Blocked) { "–" } @else { (text::span(case.took())) } }
         }
+    }
+}
+
+/// Attempts without a pass that are shown at most.
+const ODD: usize = 20;
+
+/// What did not pass, and the first and the last pass: a thousand alike would bury the page.
+fn attempts(all: &[&Attempt]) -> Markup {
+    let passed = |attempt: &Attempt| attempt.outcome == Some(Outcome::Pass);
+    let first = all.iter().position(|one| passed(one));
+    let last = all.iter().rposition(|one| passed(one));
+    let odd: BTreeSet<usize> =
+        all.iter().enumerate().filter(|(_, one)| !passed(one)).map(|(at, _)| at).take(ODD).collect();
+    let shown: Vec<&Attempt> = all
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| Some(*at) == first || Some(*at) == last || odd.contains(at))
+        .map(|(_, one)| *one)
+        .collect();
+    html! {
+        @if shown.len() < all.len() {
+            p class="note" {
+                (shown.len()) " of " (all.len()) " attempts are shown: the first " (ODD)
+                " that did not pass, the first pass and the last. The journal has all."
+            }
+        }
+        @for one in shown { (attempt(one, all.len())) }
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn facts(ledger: &Ledger) -> Markup {
                             (text::span(took))
                             br; small title="waiting for the DUT or the medium" { (text::span(waited)) " of it waiting for the DUT" }
                         }
-                        None => { "cut off after " (text::span(std::time::Duration::from_nanos(ledger.last.0))) }
+                        None => { "cut off after " (text::span(ledger.into_run(ledger.last))) }
                     }
                 } }
                 div class="wide" { dt { "Image" } dd {

@@ -1,7 +1,7 @@
 //! Steps, files, the run's facts and hashes, and what is wrong with the journal.
 
 use maud::{Markup, html};
-use shakedown_core::{Ledger, SeenBy};
+use shakedown_core::{Ledger, Mono, SeenBy};
 
 use super::{evidence, file_link, word};
 use crate::text;
@@ -68,7 +68,7 @@ pub(super) fn details(ledger: &Ledger) -> Option<Markup> {
                 } @else {
                     dl class="pairs" {
                         @for (at, factor, why) in &ledger.paces {
-                            dt { (since_start(at.0)) } dd { "deadlines × " (text::number(*factor)) ", " (text::line(why)) }
+                            dt { (since_start(ledger, *at)) } dd { "deadlines × " (text::number(*factor)) ", " (text::line(why)) }
                         }
                     }
                 }
@@ -87,7 +87,7 @@ pub(super) fn details(ledger: &Ledger) -> Option<Markup> {
                     h3 { "Outputs that were switched" }
                     dl class="pairs" {
                         @for proof in &ledger.switched {
-                            dt { (since_start(proof.at.0)) }
+                            dt { (since_start(ledger, proof.at)) }
                             dd { (text::line(&proof.output)) " " (if proof.on { "on" } else { "off" }) ", " (seen(&proof.seen)) }
                         }
                     }
@@ -135,8 +135,8 @@ pub(super) fn files(ledger: &Ledger) -> Option<Markup> {
     })
 }
 
-fn since_start(nanos: u64) -> String {
-    format!("{:.1} s", nanos as f64 / 1e9)
+fn since_start(ledger: &Ledger, at: Mono) -> String {
+    format!("{:.1} s", ledger.into_run(at).as_secs_f64())
 }
 
 fn seen(seen: &SeenBy) -> String {

@@ -10,7 +10,7 @@ use crate::text;
 
 /// The recording; without one, a hint to the files that the journal names.
 pub(super) fn console(recording: Option<&Recording>, ledger: &Ledger) -> Option<Markup> {
-    let named: Vec<_> = ledger.files.iter().filter(|file| file.role == "console").collect();
+    let named: Vec<_> = ledger.files.iter().filter(|file| file.role.starts_with("console")).collect();
     let links = html! {
         @for (index, file) in named.iter().enumerate() { @if index > 0 { ", " } (super::file_link(&file.path)) }
     };

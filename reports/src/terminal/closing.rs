@@ -1,7 +1,6 @@
 //! What stands at the end of a run: counts, failures with their console, the verdict in one line.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use super::paint::{Ink, Paint};
 use super::{ink, timed};
@@ -28,7 +27,7 @@ pub(super) fn write(out: &mut dyn Write, paint: Paint, width: usize, view: &View
         let (_, says) = view::problem(problem);
         writeln!(out, "{} {says}", paint.on(Ink::Bad, "     Journal"))?;
     }
-    let took = view.ledger.end.as_ref().map_or(Duration::from_nanos(view.ledger.last.0), |end| end.2);
+    let took = view.ledger.end.as_ref().map_or(view.ledger.into_run(view.ledger.last), |end| end.2);
     let counts: Vec<String> = view
         .counts()
         .into_iter()
