@@ -20,7 +20,7 @@ pub fn out() -> PathBuf {
 
 /// The cache for images and built artefacts; created when missing.
 pub fn cache() -> Rig<PathBuf> {
-    made(cache_path(&named)?, 0o755)
+    made(cache_path(&named)?, 0o755).map_err(|fault| fault.hint("name another with SHAKEDOWN_CACHE"))
 }
 
 /// Sockets and other files that need not outlive a boot of the host; created when

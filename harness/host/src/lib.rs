@@ -7,7 +7,7 @@
 //! - [`lock::acquire`]: one slot, one holder, and who it is.
 //! - [`pump`]: a thread that reads a terminal, a socket or any source into a console log.
 //! - [`SshShell`] and [`ConsoleShell`] are the two shells, [`HostShells`] makes them for the
-//!   runner; [`ssh::path`] and [`ssh::port_open`] look without logging in.
+//!   runner; [`ssh::path`] looks without logging in.
 //! - [`KeyPair`], [`NtpServer`], [`dirs`]: a run's key, the host's time, where files go.
 
 #[doc(hidden)]

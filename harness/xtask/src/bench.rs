@@ -120,7 +120,13 @@ impl Bench {
         };
         let ours = on(&|link| Self::ours(&["expect", link, END]))?;
         let theirs = on(&|link| self.labgrid(&["expect", link, END]))?;
-        ratio(&format!("one expect over {megabytes} MB, CPU"), "s", ours, theirs, (megabytes >= 50).then_some(100.0));
+        ratio(
+            &format!("one expect over {megabytes} MB, CPU"),
+            "s",
+            ours,
+            theirs,
+            (megabytes >= 50).then_some(100.0),
+        );
         Ok(())
     }
 

@@ -1,15 +1,12 @@
 //! A DUT whose name or address is known.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 
 use super::NetworkConf;
 use crate::wiring::WiringProblem;
@@ -23,12 +20,6 @@ pub struct Conf {
     /// A host name or an IP address, without a port.
     pub host: String,
 }
-
-/// A server that accepts and says nothing for so long is mute: OpenSSH greets within milliseconds, and
-/// within 2 s on a board that is just starting.
-const FIRST_BYTE: Duration = Duration::from_secs(5);
-/// An answer to a connection attempt on a local network; two retransmissions fit.
-const CONNECT: Duration = Duration::from_secs(5);
 
 impl NetworkConf for Conf {
     fn check(&self) -> Result<(), WiringProblem> {
@@ -70,27 +61,7 @@ impl Network for Address {
         Box::pin(async move {
             // A name that mDNS does not know belongs to a DUT that does not answer.
             let Ok(addr) = self.tcp(port, by).await else { return NetPath::Silent };
-            let connect = by.child("an answer to a connection", CONNECT).at_rig_pace();
-            let mut stream = match connect.run(String::new, TcpStream::connect(addr)).await {
-                Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return refused(&error),
-                Err(_) => return NetPath::Silent,
-            };
-            let greet = by.child("a first byte", FIRST_BYTE).at_rig_pace();
-            match greet.run(String::new, stream.read(&mut [0; 1])).await {
-                Ok(Ok(1..)) => NetPath::Speaks,
-                _ => NetPath::Mute,
-            }
+            shakedown_host::ssh::path(addr, by).await
         })
-    }
-}
-
-fn refused(error: &std::io::Error) -> NetPath {
-    match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => NetPath::Refused,
-        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => {
-            NetPath::RigDown(error.to_string())
-        }
-        _ => NetPath::Silent,
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::files;
 pub use attempt::{Attempt, try_key, try_password, try_unknown_key};
-pub use probe::{path, port_open};
+pub use probe::path;
 use wire::Wire;
 
 /// How long the thread may take to notice that a deadline passed.

@@ -1,41 +1,46 @@
 //! What the network says about a port, without logging in.
 
-use std::io;
+use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use shakedown_core::{Deadline, NetPath};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// Whether something accepts connections on the port. A refusal and silence are both a no.
-pub async fn port_open(addr: SocketAddr, by: &Deadline) -> bool {
-    matches!(by.run(String::new, TcpStream::connect(addr)).await, Ok(Ok(_)))
-}
+/// An answer to a connection attempt on a local network; two retransmissions fit.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A server that accepts and says nothing for so long is mute: OpenSSH greets within milliseconds, and
+/// within 2 s on a board that is just starting.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
 
-/// Connects and listens for the first byte, for as long as `by` allows.
+/// Connects and listens for the first byte.
 ///
-/// A connection that is closed before its first byte counts as refused: QEMU's user
-/// network accepts for the DUT, and hangs up when the DUT refuses.
+/// A connection that is closed before its first byte counts as refused: whoever accepted it for
+/// the DUT, a forwarder or a server's parent, has no server behind it.
 pub async fn path(addr: SocketAddr, by: &Deadline) -> NetPath {
-    let mut stream = match by.run(String::new, TcpStream::connect(addr)).await {
+    let connect = by.child("an answer to a connection", CONNECT).at_rig_pace();
+    let mut stream = match connect.run(String::new, TcpStream::connect(addr)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return failed(&error),
         Err(_) => return NetPath::Silent,
     };
-    let mut first = [0; 1];
-    match by.run(String::new, stream.read(&mut first)).await {
+    let greet = by.child("a first byte", FIRST_BYTE).at_rig_pace();
+    match greet.run(String::new, stream.read(&mut [0; 1])).await {
         Ok(Ok(1..)) => NetPath::Speaks,
         Ok(Ok(0) | Err(_)) => NetPath::Refused,
         Err(_) => NetPath::Mute,
     }
 }
 
-fn failed(error: &io::Error) -> NetPath {
+fn failed(error: &Error) -> NetPath {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => NetPath::Refused,
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => NetPath::RigDown(error.to_string()),
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => NetPath::Refused,
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable => {
+            NetPath::RigDown(error.to_string())
+        }
         // No answer to ARP or SYN: the kernel's word for a machine that is not there.
-        io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut => NetPath::Silent,
+        ErrorKind::HostUnreachable | ErrorKind::TimedOut => NetPath::Silent,
         _ => NetPath::Unknown,
     }
 }

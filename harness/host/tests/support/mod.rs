@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
-use shakedown_core::{Deadline, Pace, RealClock, SshTarget};
+use shakedown_core::{Deadline, NetPath, Pace, RealClock, SshTarget};
 use shakedown_host::{Child, KeyPair, Tool, ssh};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ impl Sshd {
             panic!("{fault}: {}", fault.hint.clone().unwrap_or_default());
         });
         let by = within(10.0, "sshd");
-        while !ssh::port_open(addr, &by).await {
+        while ssh::path(addr, &by).await != NetPath::Speaks {
             let seen = || child.tail();
             assert!(child.epitaph().is_none(), "{:?}", child.epitaph());
             by.pause(Duration::from_millis(10), seen).await.expect("sshd listens");

@@ -1,0 +1,43 @@
+//! The documents that people copy from the docs are accepted.
+
+use std::path::Path;
+
+use shakedown::compose::rig::Rig;
+use shakedown_boards::Catalogue;
+
+/// The YAML blocks of a page, without the indentation of the list they stand in.
+fn blocks(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(indent) = line.find("```yaml") else { continue };
+        let inside = lines.by_ref().take_while(|line| line.trim() != "```");
+        blocks.push(inside.map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect());
+    }
+    blocks
+}
+
+#[test]
+fn the_examples_of_adding_a_board_are_accepted() {
+    let blocks = blocks("adding-a-board.md");
+    let [board, rig, stages] = &blocks[..] else { panic!("{} blocks", blocks.len()) };
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("catalogue");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("generic-amd64.yaml"), format!("{board}{stages}")).unwrap();
+    let own = Catalogue::with_paths(&[place.path().to_owned()]).unwrap();
+    let wrong: Vec<_> = own.check().iter().map(|error| format!("{error:#}")).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let stages = &own.board("generic-amd64").unwrap().stages;
+    assert!(stages.iter().any(|stage| stage.name == "bootloader" && stage.once), "{stages:?}");
+
+    let file = place.path().join("desk.yaml");
+    std::fs::write(&file, rig).unwrap();
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    for (name, slot) in &rig.doc.value.slots {
+        let board = rig.board(&Catalogue::embedded(), name, slot).unwrap_or_else(|error| panic!("{error}"));
+        rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
