@@ -44,7 +44,7 @@ pub(super) fn cases(suites: &Suites, plan: &Plan, profile: &OsProfile, which: Wh
         let fitted = entry.for_profile(profile);
         for declared in entry.spec().sabotage.iter().filter(|one| asked(suites, entry.spec(), one, which)) {
             let filled = fitted.spec().sabotage.iter().find(|sabotage| sabotage.id == declared.id);
-            let made = match (filled, unrelated(suites, fitted.spec())) {
+            let made = match (filled, unrelated(suites, fitted.spec(), profile)) {
                 (Some(sabotage), Some(other)) => {
                     Ok(Arc::new(Sabotaged::new(fitted.clone(), sabotage.clone(), other)) as Arc<dyn Case>)
                 }
@@ -75,9 +75,10 @@ fn lacking(sabotage: &Sabotage, profile: &OsProfile) -> String {
     facts.into_iter().map(|fact| format!("fact `{fact}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// The first read-only case of another module, which must still pass.
-fn unrelated(suites: &Suites, spec: &CaseSpec) -> Option<Arc<dyn Case>> {
-    suites.cases().into_iter().find(|other| {
+/// The first read-only case of another module that fits this OS and needs nothing of slot or board:
+/// it must still pass.
+fn unrelated(suites: &Suites, spec: &CaseSpec, profile: &OsProfile) -> Option<Arc<dyn Case>> {
+    suites.entries().iter().map(|entry| entry.for_profile(profile)).find(|other| {
         let other = other.spec();
         other.effect == Effect::ReadOnly && other.needs.is_empty() && other.id.module() != spec.id.module()
     })
@@ -152,5 +153,19 @@ mod tests {
         let skipped =
             few.cases.iter().filter(|case| case.spec().needs.iter().any(|need| need.0.starts_with("fact `")));
         assert!(skipped.count() >= few.left_out.len());
+    }
+
+    #[test]
+    fn the_unrelated_case_is_of_another_module_and_fits_the_os() {
+        let suites = Suites::embedded().unwrap();
+        let whole = Catalogue::embedded().profile("reference").unwrap();
+        let mut poor = (*whole).clone();
+        poor.facts.remove("firewall-chain");
+        let of = |case: &str, profile: &OsProfile| {
+            unrelated(&suites, suites.get(case).unwrap().spec(), profile).unwrap().spec().id.0.clone()
+        };
+        assert_eq!(of("os::release::slug", &whole), "os::config::injected-hostname");
+        assert_eq!(of("os::config::injected-hostname", &whole), "os::firewall::chain");
+        assert_eq!(of("os::config::injected-hostname", &poor), "os::kernel::overlayfs");
     }
 }
