@@ -1,8 +1,8 @@
-//! The documents that people copy from the docs are accepted.
+//! The documents that people copy from the docs are accepted, and editors know their fields.
 
 use std::path::Path;
 
-use shakedown::compose::rig::Rig;
+use shakedown::compose::rig::{Rig, RigDoc};
 use shakedown_boards::Catalogue;
 
 /// The YAML blocks of a page, without the indentation of the list they stand in.
@@ -40,4 +40,18 @@ fn the_examples_of_adding_a_board_are_accepted() {
         let board = rig.board(&Catalogue::embedded(), name, slot).unwrap_or_else(|error| panic!("{error}"));
         rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[test]
+fn the_committed_rig_schema_is_current_and_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = root.join("rigs/schema/rig.json");
+    let text = shakedown_conf::schema_text::<RigDoc>();
+    if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(committed, text, "{} is old: cargo xtask generate", path.display());
+    let built_in = std::fs::read_to_string(root.join("qemu/rig.yaml")).unwrap();
+    assert!(built_in.starts_with("# yaml-language-server: $schema=../rigs/schema/rig.json\n"), "{built_in}");
 }

@@ -55,6 +55,7 @@ fn generate() -> anyhow::Result<()> {
     };
     of("shakedown-boards", &["catalogue", "porter"])?;
     of("shakedown-suites", &["embedded"])?;
+    of("shakedown", &["docs"])?;
     of("shakedown-reports", &["goldens", "chromium"])?;
     println!("look at `git diff` before committing it");
     Ok(())

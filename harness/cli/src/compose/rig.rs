@@ -183,26 +183,3 @@ impl Rig {
         slots.map(|(name, slot)| format!("{name} ({})", slot.board)).collect::<Vec<_>>().join(", ")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_committed_schema_is_current_and_named() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let path = root.join("rigs/schema/rig.json");
-        let text = shakedown_conf::schema_text::<RigDoc>();
-        if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(
-            committed,
-            text,
-            "{} is old: SHAKEDOWN_BLESS=1 cargo test -p shakedown --lib",
-            path.display()
-        );
-        assert!(QEMU_RIG.starts_with("# yaml-language-server: $schema=../rigs/schema/rig.json\n"));
-    }
-}
