@@ -502,6 +502,27 @@ async fn held_slot() {
     assert!(ran.err.starts_with(&me) || ran.err.contains("is held by "), "{}", ran.all());
     assert!(!place.path("out").exists(), "nothing was begun");
     drop(lock);
+    // Another user, or the same one outside of a login session, meets at the same file.
+    let rig = format!("tests-{}", std::process::id());
+    let text = std::fs::read_to_string(place.path("rig.yaml")).unwrap();
+    place.file("rig.yaml", text.replace("rig: tests", &format!("rig: {rig}")));
+    let shared = std::path::Path::new("/var/tmp/shakedown-locks");
+    let lock = shakedown_host::lock::acquire(shared, &rig, "one", "another's run", &limit).await.unwrap();
+    let own = place.path("runtime").display().to_string();
+    std::fs::create_dir(place.path("session")).unwrap();
+    place.env("SHAKEDOWN_RUNTIME", "");
+    for session in [place.path("session").display().to_string(), String::new()] {
+        place.env("XDG_RUNTIME_DIR", session);
+        place.run(&args).await.says(3, &["one is held by ", ": `another's run`"]);
+    }
+    let file = shared.join(shakedown_host::lock::file_name(&rig, "one") + ".lock");
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions())
+    };
+    assert_eq!((mode(&file) & 0o777, mode(shared) & 0o7777), (0o666, 0o1777));
+    drop(lock);
+    std::fs::remove_file(file).unwrap();
+    place.env("SHAKEDOWN_RUNTIME", own);
     // Free again: the next thing that is wrong is said.
     std::fs::create_dir(place.path("bin")).unwrap();
     place.env("PATH", place.path("bin").display().to_string());
