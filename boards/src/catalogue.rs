@@ -39,15 +39,6 @@ pub struct Resolved {
     pub origins: Vec<Origin>,
 }
 
-/// A profile with the origin of each value.
-#[derive(Clone, Debug)]
-pub struct ResolvedProfile {
-    /// Complete.
-    pub profile: Arc<OsProfile>,
-    /// In the order in which they are shown.
-    pub origins: Vec<Origin>,
-}
-
 impl Catalogue {
     /// The boards and profiles of the binary.
     pub fn embedded() -> Self {
@@ -81,17 +72,11 @@ impl Catalogue {
 
     /// An OS profile by its id.
     pub fn profile(&self, id: &str) -> Result<Arc<OsProfile>, BoardsError> {
-        self.resolved_profile(id).map(|resolved| resolved.profile)
-    }
-
-    /// An OS profile by its id, with the origin of each value.
-    pub fn resolved_profile(&self, id: &str) -> Result<ResolvedProfile, BoardsError> {
         let doc = find(&self.files.os, "OS profile", id)?;
         let own = load::<OsDoc>(doc)?;
         layers::same_name(&own, "os", &own.value.os, id)?;
         let families = layers::families(&self.files.families, &own, &own.value.extends)?;
-        let (profile, origins) = profile::resolve(&own, &families)?;
-        Ok(ResolvedProfile { profile: Arc::new(profile), origins: origins.into_vec() })
+        Ok(Arc::new(profile::resolve(&own, &families)?))
     }
 
     /// The profile whose `os-release-ids` hold this `ID=`; `None` when there is none.

@@ -4,7 +4,7 @@
 //!   folders of the same layout (`catalogue/`, `families/`, `os/`), of which a later one wins
 //!   where a name stands twice.
 //! - [`Catalogue::board`] and [`Catalogue::profile`] give complete types;
-//!   [`Catalogue::resolved`] and [`Catalogue::resolved_profile`] also say where each value came from.
+//!   [`Catalogue::resolved`] also says where each value of a board came from.
 //! - [`boot_spec`] puts a board's stages and a profile's together: a board never names an OS.
 //!
 //! # How documents merge
@@ -32,7 +32,7 @@ mod origin;
 mod profile;
 mod schema;
 
-pub use catalogue::{Catalogue, Listed, Resolved, ResolvedProfile};
+pub use catalogue::{Catalogue, Listed, Resolved};
 pub use check::boot_spec;
 pub use error::BoardsError;
 pub use origin::Origin;

@@ -21,7 +21,7 @@ const KEYS: [&str; 1] = ["ssh-keys"];
 pub(crate) fn resolve(
     own: &Loaded<OsDoc>,
     families: &[Loaded<FamilyDoc>],
-) -> Result<(OsProfile, Origins), BoardsError> {
+) -> Result<OsProfile, BoardsError> {
     let mut boot = Boot::default();
     for family in families {
         only_boot(own, family)?;
@@ -82,7 +82,7 @@ pub(crate) fn resolve(
         shutdown: doc.shutdown.get(),
         hash: origins.hash(),
     };
-    Ok((profile, origins))
+    Ok(profile)
 }
 
 /// A profile takes a family's part of the boot; hardware is none of its business.

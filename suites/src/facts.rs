@@ -14,45 +14,15 @@ pub const OFFERED: [&str; 3] = ["ntp", "ntp-host", "ntp-port"];
 /// Facts that the runner has in every run.
 pub const RUN: [&str; 5] = ["board", "arch", "hostname", "uuid", "public-key"];
 
-/// Facts that follow from the typed fields of an OS profile, whatever it lists under `facts:`.
-pub fn typed(profile: &OsProfile) -> Values {
-    let engine = &profile.engine;
-    let mut values = Values::new();
-    let mut put = |name: &str, value: String| values.insert(name.to_owned(), value);
-    put("engine", engine.command.clone());
-    put("engine-unit", engine.unit.clone());
-    put("engine-process", engine.process.clone());
-    put("engine-healthy", engine.healthy.clone());
-    put("engine-tcp-port", engine.tcp_port.to_string());
-    put("ssh-port", profile.ssh.port.to_string());
-    put("config", profile.config.mounted.clone());
-    for (role, label) in &profile.partitions {
-        put(&format!("partition-{role}"), label.clone());
-    }
-    if let Some(update) = &profile.update {
-        put("update-file", update.file.clone());
-        put("update-slot", update.slot.clone());
-        for (name, path) in &update.markers {
-            put(&format!("marker-{name}"), path.clone());
-        }
-    }
-    values
-}
-
 /// Whether a profile has a value for this fact, now or when the rig is asked.
 pub fn known(profile: &OsProfile, name: &str) -> bool {
-    OFFERED.contains(&name)
-        || profile.facts.contains_key(name)
-        || RUN.contains(&name)
-        || typed(profile).contains_key(name)
+    OFFERED.contains(&name) || RUN.contains(&name) || profile.all_facts().contains_key(name)
 }
 
 /// The values of all facts that are known without asking the rig.
 pub fn at_hand(dut: &dyn Dut) -> Values {
-    let profile = dut.profile();
-    let mut values = typed(profile);
+    let mut values = dut.profile().all_facts();
     values.insert("board".to_owned(), dut.board().slug.clone());
-    values.extend(profile.facts.clone());
     values.extend(dut.facts().clone());
     values
 }

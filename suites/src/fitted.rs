@@ -5,7 +5,6 @@ use std::sync::Arc;
 use shakedown_core::{Capability, Case, CaseSpec, Cut, Deadline, Dut, Edit, Fut, OsProfile, Sabotage};
 
 use crate::entry::Entry;
-use crate::facts;
 use crate::template::{Template, Values};
 
 /// A case whose head was fitted to an OS profile; what it does is the case's own.
@@ -20,8 +19,7 @@ impl Fitted {
         let mut spec = entry.spec().clone();
         spec.needs = entry.needs(profile);
         spec.needs.extend(entry.lacks(profile).into_iter().map(Capability::new));
-        let mut values = facts::typed(profile);
-        values.extend(profile.facts.clone());
+        let values = profile.all_facts();
         // A sabotage that uses what the profile lacks cannot be made there.
         spec.sabotage = spec.sabotage.iter().filter_map(|sabotage| fill(sabotage, &values)).collect();
         Self { spec, case: entry.case.clone() }

@@ -109,3 +109,35 @@ pub struct OsProfile {
     /// Of the resolved profile.
     pub hash: Sha,
 }
+
+impl OsProfile {
+    /// What cases may use as `{name}`: the facts of the profile, and those that follow from its
+    /// other fields, whatever it lists under the same name.
+    pub fn all_facts(&self) -> BTreeMap<String, String> {
+        let mut all = self.facts.clone();
+        let mut put = |name: String, value: &str| all.insert(name, value.to_owned());
+        let engine = &self.engine;
+        for (name, value) in [
+            ("engine", &engine.command),
+            ("engine-unit", &engine.unit),
+            ("engine-process", &engine.process),
+            ("engine-healthy", &engine.healthy),
+            ("engine-tcp-port", &engine.tcp_port.to_string()),
+            ("ssh-port", &self.ssh.port.to_string()),
+            ("config", &self.config.mounted),
+        ] {
+            put(name.to_owned(), value);
+        }
+        for (role, label) in &self.partitions {
+            put(format!("partition-{role}"), label);
+        }
+        if let Some(update) = &self.update {
+            put("update-file".to_owned(), &update.file);
+            put("update-slot".to_owned(), &update.slot);
+            for (name, path) in &update.markers {
+                put(format!("marker-{name}"), path);
+            }
+        }
+        all
+    }
+}

@@ -225,20 +225,13 @@ fn facts(
     identity: &Identity,
     run: BTreeMap<String, String>,
 ) -> BTreeMap<String, String> {
-    let mut facts = profile.facts.clone();
+    let mut facts = profile.all_facts();
     let own = [
         ("board", slot.board.slug.clone()),
         ("arch", slot.board.arch.to_string()),
         ("hostname", identity.hostname.clone()),
         ("uuid", identity.uuid.clone()),
         ("public-key", identity.public_key.clone()),
-        ("engine", profile.engine.command.clone()),
-        ("engine-unit", profile.engine.unit.clone()),
-        ("engine-process", profile.engine.process.clone()),
-        ("engine-healthy", profile.engine.healthy.clone()),
-        ("engine-tcp-port", profile.engine.tcp_port.to_string()),
-        ("ssh-port", profile.ssh.port.to_string()),
-        ("config", profile.config.mounted.clone()),
     ];
     facts.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     facts.extend(run);
