@@ -30,6 +30,7 @@ fn main() {
         trial("a_panic_at_boot_is_the_os", panic_at_boot),
         trial("a_boot_loop_is_the_os", boot_loop),
         trial("ssh_that_is_refused_after_a_login_is_the_os", ssh_refused),
+        trial("a_dead_network_is_looked_at_over_the_console_login", over_console),
         trial("ssh_that_stays_mute_after_a_login_is_the_os", ssh_mute),
         trial("a_server_that_is_not_ssh_is_the_os", not_ssh),
         trial("no_network_after_a_login_is_undetermined", no_network),
@@ -128,14 +129,14 @@ async fn silent() {
         "undetermined",
         "dark-from-power-on",
         &[
-            "nothing was ever seen on the console: the DUT is dead, or its console is not connected",
+            "nothing was seen on the console since the boot began: the DUT is dead, or its console is not connected",
             "kernel not reached after power",
             "power reads on",
         ],
     );
     run.ended(ran.code, 3);
     blocked(&run);
-    ran.says(3, &["nothing was ever seen on the console", "report: "]);
+    ran.says(3, &["nothing was seen on the console", "report: "]);
     assert_eq!(console(&run), b"");
 }
 
@@ -226,6 +227,23 @@ async fn ssh_refused() {
     run.ended(ran.code, 1);
     blocked(&run);
     ran.says(1, &["shell not reached after login"]);
+}
+
+/// A busybox has neither systemd nor a journal, and says so: what counts is that its shell was asked.
+async fn over_console() {
+    let place = of_kind(Kind::Login, "4s").await;
+    let (ran, run) = run(&place, "micro-login").await;
+    run.judged(BOOT, "fail", "os", "no-ssh-after-login", &["shell not reached after login"]);
+    run.ended(ran.code, 1);
+    let proof = run.step("collect").proof.as_deref().expect("a proof");
+    assert!(
+        proof.contains("read 5 log(s) over the console's login; read 1 file(s) off the medium"),
+        "{proof}"
+    );
+    let said = |name: &str| std::fs::read_to_string(run.folder.join("dut/console").join(name)).unwrap();
+    assert!(said("dmesg.txt").contains("Run /init as init process"), "{}", said("dmesg.txt"));
+    assert!(said("network.txt").contains("10.0.2.15"), "{}", said("network.txt"));
+    assert_eq!(said("sync.txt").trim(), "written");
 }
 
 async fn ssh_mute() {

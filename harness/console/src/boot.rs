@@ -60,6 +60,12 @@ struct Dying {
 /// - A stage that does not come within its time × pace (and that of the optional
 ///   stages that may come before it): [`BootFailure::Late`].
 ///
+/// The pace is the factor that the caller gives (how short of CPU the DUT is now, how slow its last
+/// boot was), or what this very boot was measured at, whichever is more.
+///
+/// - A stage that may be left out and shows late is passed over when a stage seen from outside
+///   came first: the console has a way of its own, and the network may be quicker.
+///
 /// Feed all chunks that are there before a `tick`: a tick judges by what was fed.
 #[derive(Debug)]
 pub struct BootMachine {
@@ -154,8 +160,9 @@ impl BootMachine {
         self
     }
 
-    /// Bytes of the main console, in order.
-    pub fn feed(&mut self, chunk: &Chunk, steps: &mut Vec<BootStep>) {
+    /// Bytes of the main console, in order; `pace` is the factor on the deadlines in force.
+    pub fn feed(&mut self, chunk: &Chunk, pace: f64, steps: &mut Vec<BootStep>) {
+        self.set_factor(pace);
         // Bytes of one moment belong together, whatever is due then.
         self.advance(|due| due < chunk.at, steps);
         let mut fed = std::mem::take(&mut self.fed);
@@ -203,8 +210,10 @@ impl BootMachine {
         stage: &str,
         at: Mono,
         saw: &str,
+        pace: f64,
         steps: &mut Vec<BootStep>,
     ) -> Result<(), UnknownStage> {
+        self.set_factor(pace);
         let outside = |spec: &&StageSpec| !matches!(spec.seen, Seen::Console(_));
         let Some(index) = self.stages.iter().position(|spec| outside(&spec) && spec.name == stage) else {
             let known = self.stages.iter().filter(outside).map(|spec| spec.name.clone()).collect();
@@ -248,6 +257,17 @@ impl BootMachine {
         }
     }
 
+    /// The failure of a boot whose watcher gives up first: what is awaited did not come.
+    pub fn given_up(&self, stop: Stop) -> BootFailure {
+        let awaited = self.awaiting();
+        BootFailure::Late {
+            stage: awaited.map_or_else(|| "ready".to_owned(), |stage| stage.name.clone()),
+            after: self.last_stage(),
+            outside: awaited.is_some_and(|stage| !matches!(stage.seen, Seen::Console(_))),
+            stop,
+        }
+    }
+
     /// What was reached in the last climb, and the pace.
     pub fn into_report(self) -> BootReport {
         BootReport { pace: self.pace(), stages: self.reached, banners: self.banners }
@@ -263,7 +283,7 @@ impl BootMachine {
         let required = rest.iter().position(|stage| !stage.optional)?;
         let within = rest[..=required].iter().map(|stage| stage.within);
         let span = within.fold(Duration::ZERO, Duration::saturating_add).min(Self::LONGEST);
-        Some((&rest[required], self.since + span.mul_f64(factor)))
+        Some((&rest[required], self.since + span.mul_f64(factor.max(self.pace()))))
     }
 
     /// When a line without an end is to be judged as it stands.
@@ -299,12 +319,7 @@ impl BootMachine {
         let open = self.lines.open().text();
         let last_seen = if open.is_empty() { self.recent.back().cloned().unwrap_or_default() } else { open };
         let waited = Waited { name: stage.name.clone(), waited: by.since(self.since), last_seen };
-        let failure = BootFailure::Late {
-            stage: stage.name.clone(),
-            after: self.last_stage(),
-            stop: Stop::Late(waited),
-        };
-        self.fail(failure, steps);
+        self.fail(self.given_up(Stop::Late(waited)), steps);
     }
 
     fn judge_open(&mut self, steps: &mut Vec<BootStep>) {
@@ -387,10 +402,17 @@ impl BootMachine {
                 let failure = BootFailure::Reset { stage: self.last_stage(), line: saw.to_owned() };
                 self.fail(failure, steps);
             }
-        } else if self.reached.iter().all(|seen| seen.name != stage.name) {
+        } else if self.reached.iter().all(|seen| seen.name != stage.name) && !self.was_overtaken(index) {
             let expected = self.awaiting().map_or_else(|| "ready".to_owned(), |stage| stage.name.clone());
             self.out_of_order(expected, index, saw, steps);
         }
+    }
+
+    /// Whether this stage may be left out, and the one that came in its stead is seen from outside.
+    fn was_overtaken(&self, index: usize) -> bool {
+        let above = |spec: &&StageSpec| self.reached.iter().any(|seen| seen.name == spec.name);
+        let by = self.stages[index + 1..self.next].iter().find(above);
+        self.stages[index].optional && by.is_some_and(|by| !matches!(by.seen, Seen::Console(_)))
     }
 
     /// A stage further up.

@@ -32,13 +32,13 @@ pub fn replay(
     let mut steps = Vec::new();
     for chunk in chunks.iter().filter(|chunk| chunk.at >= start) {
         // Bytes that come at the very moment of a deadline are in time.
-        while let Some(due) = machine.wake_at(machine.pace()).filter(|due| *due < chunk.at) {
-            machine.tick(due, machine.pace(), &mut steps);
+        while let Some(due) = machine.wake_at(1.0).filter(|due| *due < chunk.at) {
+            machine.tick(due, 1.0, &mut steps);
         }
-        machine.feed(chunk, &mut steps);
+        machine.feed(chunk, 1.0, &mut steps);
     }
-    while let Some(due) = machine.wake_at(machine.pace()) {
-        machine.tick(due, machine.pace(), &mut steps);
+    while let Some(due) = machine.wake_at(1.0) {
+        machine.tick(due, 1.0, &mut steps);
     }
     let failure = steps.into_iter().find_map(|step| match step {
         BootStep::Failed(failure) => Some(failure),

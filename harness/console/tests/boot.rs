@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use shakedown_console::{BootMachine, BootOutcome, BootStep, Recording, replay};
 use shakedown_core::{
-    BadSpec, Blame, BootFailure, BootSpec, Chunk, Closed, Mono, Resets, Seen, StageSpec, Stop,
+    BadSpec, Blame, BootFailure, BootSpec, Chunk, Closed, Mono, Resets, Seen, StageSpec, Stop, Waited,
 };
 
 fn at(seconds: f64) -> Mono {
@@ -119,7 +119,9 @@ fn a_stage_that_is_missing_is_named() {
             other => panic!("{other:?}"),
         }
     }
-    let BootFailure::Late { stage, after, stop: Stop::Late(waited) } = without(6) else { panic!("not late") };
+    let BootFailure::Late { stage, after, stop: Stop::Late(waited), .. } = without(6) else {
+        panic!("not late")
+    };
     assert_eq!((stage.as_str(), after.as_str()), ("login", "userspace"));
     assert_eq!(waited.last_seen, "[    8.1] systemd[1]: Startup finished");
     // 20 s at the pace measured so far.
@@ -176,29 +178,132 @@ fn stages_from_outside_are_told_and_have_deadlines_too() {
     let mut steps = Vec::new();
     assert!(
         machine
-            .reached("redy", at(1.0), "", &mut steps)
+            .reached("redy", at(1.0), "", 1.0, &mut steps)
             .unwrap_err()
             .to_string()
             .ends_with("there are: ready")
     );
     for chunk in chunks(BOOT) {
-        machine.feed(&chunk, &mut steps);
+        machine.feed(&chunk, 1.0, &mut steps);
     }
     assert_eq!(machine.awaiting().unwrap().name, "login");
     machine.tick(machine.wake_at(1.0).unwrap(), 1.0, &mut steps);
     assert_eq!(machine.awaiting().unwrap().name, "ready");
-    assert_eq!(machine.wake_at(1.0), Some(at(17.0)));
+    // 5 s at the pace of this boot, 1.75, or at a larger one that is given.
+    assert_eq!(machine.wake_at(1.0), Some(at(20.75)));
     assert_eq!(machine.wake_at(2.0), Some(at(22.0)));
     assert_eq!(machine.wake_at(99.0), machine.wake_at(6.0));
-    machine.reached("ready", at(14.0), "ssh let us in", &mut steps).unwrap();
+    machine.reached("ready", at(14.0), "ssh let us in", 1.0, &mut steps).unwrap();
     assert!(machine.is_up() && machine.wake_at(1.0).is_none());
     assert_eq!(steps.len(), 6);
     let mut early = BootMachine::new(&spec(), Mono(0), 1.0).unwrap();
     steps.clear();
-    early.reached("ready", at(1.0), "ssh", &mut steps).unwrap();
+    early.reached("ready", at(1.0), "ssh", 1.0, &mut steps).unwrap();
     assert!(
         matches!(&steps[..], [BootStep::Failed(BootFailure::OutOfOrder { expected, .. })] if expected == "bootloader")
     );
+}
+
+/// The pace given with the bytes counts, not that of the last tick.
+#[test]
+fn bytes_that_come_late_on_a_slow_dut_are_in_time() {
+    let late = BOOT[2..].iter().map(|(seconds, text)| (seconds + 17.0, *text));
+    let lines: Vec<_> = BOOT[..2].iter().copied().chain(late).collect();
+    let fed = |pace: f64| {
+        let mut machine = BootMachine::new(&spec(), Mono(0), 1.0).unwrap();
+        let mut steps = Vec::new();
+        for chunk in chunks(&lines) {
+            machine.feed(&chunk, pace, &mut steps);
+        }
+        steps
+    };
+    assert!(fed(2.0).iter().all(|step| matches!(step, BootStep::Stage(_))), "{:?}", fed(2.0));
+    // The kernel is 19.5 s after the boot loader instead of 15 at most.
+    assert!(
+        matches!(fed(1.0).last(), Some(BootStep::Failed(BootFailure::Late { stage, .. })) if stage == "kernel")
+    );
+}
+
+/// A live machine is told what the gauge says; what this boot was measured at counts all the same.
+#[test]
+fn a_slow_boot_stretches_its_own_later_stages() {
+    let mut machine = BootMachine::new(&spec(), Mono(0), 1.0).unwrap();
+    let mut steps = Vec::new();
+    for chunk in chunks(&BOOT[..6]) {
+        machine.feed(&chunk, 1.0, &mut steps);
+    }
+    // The login is due 20 s after userspace at pace 1; this boot's pace is 1.75.
+    machine.feed(&Chunk { at: at(40.0), off: 900, bytes: b"debian login: \n"[..].into() }, 1.0, &mut steps);
+    assert!(matches!(steps.last(), Some(BootStep::Stage(stage)) if stage.name == "login"), "{steps:?}");
+}
+
+#[test]
+fn a_stage_that_may_be_left_out_is_passed_over_when_the_network_was_quicker() {
+    let mut quick = spec();
+    quick.stages[4].optional = true;
+    quick.stages.push(StageSpec { seen: Seen::Engine, ..stage("engine", "", 5) });
+    let climb = |outside: bool, late: &str| {
+        let mut machine = BootMachine::new(&quick, Mono(0), 1.0).unwrap();
+        let mut steps = Vec::new();
+        for chunk in chunks(&BOOT[..6]) {
+            machine.feed(&chunk, 1.0, &mut steps);
+        }
+        if outside {
+            machine.reached("ready", at(12.0), "ssh", 1.0, &mut steps).unwrap();
+        }
+        machine.feed(&Chunk { at: at(12.5), off: 900, bytes: late.as_bytes().into() }, 1.0, &mut steps);
+        if !machine.is_up() && machine.awaiting().is_some_and(|stage| stage.name == "engine") {
+            machine.reached("engine", at(13.0), "healthy", 1.0, &mut steps).unwrap();
+        }
+        steps
+    };
+    let names = |steps: &[BootStep]| -> Vec<String> {
+        let name = |step: &BootStep| match step {
+            BootStep::Stage(stage) => stage.name.clone(),
+            BootStep::Failed(failure) => failure.headline(),
+        };
+        steps.iter().map(name).collect()
+    };
+    assert_eq!(names(&climb(true, "debian login: \n"))[4..], ["ready", "engine"]);
+    // A required one, and one that the console itself overtook, are missing as before.
+    quick.stages[4].optional = false;
+    let steps = {
+        let mut machine = BootMachine::new(&quick, Mono(0), 1.0).unwrap();
+        let mut steps = Vec::new();
+        for chunk in chunks(&BOOT[..6]) {
+            machine.feed(&chunk, 1.0, &mut steps);
+        }
+        machine.reached("ready", at(12.0), "ssh", 1.0, &mut steps).unwrap();
+        steps
+    };
+    assert_eq!(names(&steps)[4], "ready was seen before login: ssh");
+    let mut swapped = BOOT.to_vec();
+    (swapped[0].1, swapped[1].1) = (BOOT[1].1, BOOT[0].1);
+    assert!(matches!(failure(&swapped), BootFailure::OutOfOrder { .. }));
+}
+
+#[test]
+fn a_late_stage_says_whether_it_is_seen_from_outside_and_what_came_last() {
+    let mut machine = BootMachine::new(&spec(), Mono(0), 1.0).unwrap();
+    let mut steps = Vec::new();
+    let given_up = |machine: &BootMachine| {
+        let waited = Waited { name: "w".into(), waited: Duration::ZERO, last_seen: String::new() };
+        match machine.given_up(Stop::Late(waited)) {
+            BootFailure::Late { stage, after, outside, .. } => (stage, after, outside),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(given_up(&machine), ("bootloader".into(), "power".into(), false));
+    for chunk in chunks(BOOT) {
+        machine.feed(&chunk, 1.0, &mut steps);
+    }
+    while let Some(due) = machine.wake_at(1.0) {
+        machine.tick(due, 1.0, &mut steps);
+    }
+    let Some(BootStep::Failed(BootFailure::Late { stage, after, outside, .. })) = steps.last() else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((stage.as_str(), after.as_str(), *outside), ("ready", "login", true));
 }
 
 #[test]
@@ -207,7 +312,7 @@ fn a_console_that_ends_says_so_and_a_panic_before_that_counts_first() {
     for (text, panicked) in [("Linux", false), ("Kernel panic - not syncing", true)] {
         let mut machine = BootMachine::new(&spec(), Mono(0), 1.0).unwrap();
         let mut steps = Vec::new();
-        machine.feed(&Chunk { at: Mono(0), off: 0, bytes: text.as_bytes().into() }, &mut steps);
+        machine.feed(&Chunk { at: Mono(0), off: 0, bytes: text.as_bytes().into() }, 1.0, &mut steps);
         machine.closed(closed(), &mut steps);
         assert_eq!(steps.len(), 1);
         assert_eq!(matches!(&steps[0], BootStep::Failed(BootFailure::Bad { .. })), panicked, "{steps:?}");
@@ -216,7 +321,7 @@ fn a_console_that_ends_says_so_and_a_panic_before_that_counts_first() {
 
 #[test]
 fn a_silent_board_is_late_with_its_first_required_stage() {
-    let BootFailure::Late { stage, after, stop: Stop::Late(waited) } = failure(&[]) else {
+    let BootFailure::Late { stage, after, stop: Stop::Late(waited), .. } = failure(&[]) else {
         panic!("not late")
     };
     assert_eq!((stage.as_str(), after.as_str(), waited.waited.as_secs()), ("bootloader", "power", 5));
@@ -236,7 +341,7 @@ fn a_flood_without_line_ends_is_judged_too() {
     let mut steps = Vec::new();
     let text = [&vec![b'x'; 4090][..], b"Kernel panic - not syncing", &vec![b'y'; 9000]].concat();
     for (off, byte) in text.iter().enumerate() {
-        machine.feed(&Chunk { at: Mono(1), off: off as u64, bytes: [*byte].into() }, &mut steps);
+        machine.feed(&Chunk { at: Mono(1), off: off as u64, bytes: [*byte].into() }, 1.0, &mut steps);
     }
     machine.tick(at(2.0), 1.0, &mut steps);
     assert!(matches!(&steps[..], [BootStep::Failed(BootFailure::Bad { .. })]), "{steps:?}");

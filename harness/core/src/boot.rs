@@ -60,6 +60,13 @@ pub struct BootSpec {
     pub bad: Vec<BadSpec>,
 }
 
+impl BootSpec {
+    /// Whether the console may stay silent on the way up: no stage that must come is seen on it.
+    pub fn may_be_silent(&self) -> bool {
+        self.stages.iter().all(|stage| stage.optional || !matches!(stage.seen, Seen::Console(_)))
+    }
+}
+
 /// A stage that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +117,9 @@ pub enum BootFailure {
         stage: String,
         /// The last one that did; `power` when none.
         after: String,
+        /// It is seen over the network, and all that the console must show before it was shown.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        outside: bool,
         /// The wait.
         stop: Stop,
     },
@@ -138,7 +148,7 @@ impl BootFailure {
     pub fn headline(&self) -> String {
         match self {
             Self::Bad { says, stage, .. } => format!("{says} (after {stage})"),
-            Self::Late { stage, after, stop } => format!("{stage} not reached after {after}: {stop}"),
+            Self::Late { stage, after, stop, .. } => format!("{stage} not reached after {after}: {stop}"),
             Self::OutOfOrder { expected, got, line } => format!("{got} was seen before {expected}: {line}"),
             Self::Reset { stage, line } => format!("unexpected reset after {stage}: {line}"),
             Self::Closed(closed) => format!("the console ended: {}", closed.why),

@@ -65,21 +65,27 @@ impl<W: Write> JournalWriter<W> {
 
     /// Appends an event; returns the line as written, without its break.
     pub fn append(&mut self, mono: Mono, wall: jiff::Timestamp, event: Event) -> io::Result<(Entry, String)> {
-        let entry =
-            Entry { v: VERSION, seq: self.seq, prev: self.prev, mono, wall, run: self.run.clone(), event };
-        let mut line = serde_json::to_string(&entry).map_err(io::Error::other)?;
-        self.prev = Sha::of(line.as_bytes());
-        self.seq += 1;
-        line.push('\n');
-        self.out.write_all(line.as_bytes())?;
-        self.out.flush()?;
-        line.pop();
+        let (entry, line) = self.next(mono, wall, event)?;
+        self.write(&line)?;
         Ok((entry, line))
     }
 
-    /// The hash of the last line: what a signature would cover.
-    pub fn head(&self) -> Sha {
-        self.prev
+    /// The line that comes next, not written yet.
+    pub fn next(&self, mono: Mono, wall: jiff::Timestamp, event: Event) -> io::Result<(Entry, String)> {
+        let entry =
+            Entry { v: VERSION, seq: self.seq, prev: self.prev, mono, wall, run: self.run.clone(), event };
+        let line = serde_json::to_string(&entry).map_err(io::Error::other)?;
+        Ok((entry, line))
+    }
+
+    /// Writes the line that [`JournalWriter::next`] gave. After an error its end may be torn: the
+    /// journal ends there, and nothing more must be written.
+    pub fn write(&mut self, line: &str) -> io::Result<()> {
+        self.out.write_all(format!("{line}\n").as_bytes())?;
+        self.out.flush()?;
+        self.prev = Sha::of(line.as_bytes());
+        self.seq += 1;
+        Ok(())
     }
 }
 

@@ -13,6 +13,9 @@ use crate::line::Proof;
 use crate::outcome::{Blame, ExitCode, Outcome};
 use crate::time::Mono;
 
+/// The case that every run's first boot is: a panic at boot is a failure like any other.
+pub const BOOT: &str = "boot::cold::ready";
+
 /// One attempt at a case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
@@ -171,7 +174,9 @@ impl Ledger {
             Event::Progress { .. } => {}
             Event::Switched { proof } => self.switched.push(proof.clone()),
             Event::BootStarted { how } => {
-                let case = self.open_attempt().map(|attempt| attempt.case.clone());
+                // A boot within a step (a shared reboot, a recovery) belongs to no case.
+                let in_step = self.steps.last().is_some_and(|step| step.took.is_none());
+                let case = self.open_attempt().filter(|_| !in_step).map(|attempt| attempt.case.clone());
                 let (how, began) = (how.clone(), entry.mono);
                 self.boots.push(Boot { how, began, case, stages: Vec::new(), end: None });
             }
@@ -270,7 +275,9 @@ impl Ledger {
             Some(outcome) => exit_of(outcome, attempt.blame),
             None => Some(ExitCode::Infra),
         });
-        let ran = self.attempts.iter().any(|attempt| {
+        // The boot is how the others get to run: by itself it answers nothing that was asked.
+        let besides = self.plan.iter().any(|planned| planned.id.0 != BOOT);
+        let ran = self.attempts.iter().filter(|attempt| !besides || attempt.case.0 != BOOT).any(|attempt| {
             !matches!(attempt.outcome, Some(Outcome::Skip { .. } | Outcome::Blocked { .. }) | None)
         });
         let start = if ran { ExitCode::Ok } else { ExitCode::NothingRan };
@@ -344,6 +351,45 @@ mod tests {
         ]);
         assert_eq!(failed.exit(), ExitCode::Failed);
         assert_eq!(failed.counts(), BTreeMap::from([("fail", 1), ("pass", 1), ("skip", 1)]));
+    }
+
+    #[test]
+    fn a_boot_alone_is_no_run_when_cases_were_planned() {
+        let planned = |id: &str, skip: Option<&str>| crate::event::Planned {
+            id: CaseId(id.into()),
+            title: String::new(),
+            effect: crate::case::Effect::ReadOnly,
+            skip: skip.map(str::to_owned),
+        };
+        let plan = Event::Planned { cases: vec![planned(BOOT, None), planned("os::led", Some("no LED"))] };
+        let skip = ended("os::led", Outcome::Skip { reason: "no LED".into() }, None);
+        let up = ended(BOOT, Outcome::Pass, None);
+        assert_eq!(ledger(vec![plan.clone(), skip.clone(), up.clone()]).exit(), ExitCode::NothingRan);
+        let only = Event::Planned { cases: vec![planned(BOOT, None)] };
+        assert_eq!(ledger(vec![only, up]).exit(), ExitCode::Ok, "a boot is all that was asked for");
+        let fail = Outcome::Fail(Failure::new("panic", "ready", "panic"));
+        let blocked = ended("os::up", Outcome::Blocked { by: BOOT.into() }, None);
+        let dead = ledger(vec![plan, skip, ended(BOOT, fail, Some(Blame::Os)), blocked]);
+        assert_eq!(dead.exit(), ExitCode::Failed, "a boot that failed wins");
+    }
+
+    #[test]
+    fn a_shared_reboot_belongs_to_no_case_and_evidence_to_the_attempt_under_way() {
+        let case = || CaseId("os::a".into());
+        let start = |attempt| Event::CaseStarted { case: case(), attempt };
+        let note = |text: &str| Event::Evidence { case: Some(case()), evidence: Evidence::Note(text.into()) };
+        let ledger = ledger(vec![
+            start(1),
+            note("first"),
+            ended("os::a", Outcome::Pass, None),
+            start(2),
+            note("second"),
+            Event::StepStarted { step: "shared reboot".into() },
+            Event::BootStarted { how: "clean reboot".into() },
+        ]);
+        assert_eq!(ledger.boots[0].case, None);
+        let notes: Vec<_> = ledger.attempts.iter().map(|attempt| attempt.evidence.clone()).collect();
+        assert_eq!(notes, [vec![Evidence::Note("first".into())], vec![Evidence::Note("second".into())]]);
     }
 
     #[test]

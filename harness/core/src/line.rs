@@ -75,6 +75,24 @@ pub enum SeenBy {
     Nothing,
 }
 
+impl fmt::Display for SeenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadBack(level) => write!(f, "read back {level}"),
+            Self::Silence(span) => write!(f, "the console was silent for {:.1} s", span.as_secs_f64()),
+            Self::Console(line) => write!(f, "the console said: {line}"),
+            Self::Operator(said) => write!(f, "a person {said}"),
+            Self::Nothing => f.write_str("nothing confirms it"),
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.output, Level::from(self.on), self.seen)
+    }
+}
+
 /// What [`Guarded`] did, and how it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +222,22 @@ impl Guarded {
         let proof = Proof { output: self.name.clone(), on, seen, at };
         self.sink.emit(Event::Switched { proof: proof.clone() });
         Ok(proof)
+    }
+
+    /// Leaves the output at the level that its limits call safe, and says how that is known.
+    /// What reads back as safe is not switched again; `None` where no level is called safe.
+    pub async fn make_safe(&self, by: &Deadline) -> Rig<Option<Proof>> {
+        let on = match self.limits.safe {
+            Level::On => true,
+            Level::Off => false,
+            Level::Unknown => return Ok(None),
+        };
+        let level = self.line.read(by).await?;
+        if level == self.limits.safe {
+            let (output, seen, at) = (self.name.clone(), self.line.seen_by(level), by.clock().now());
+            return Ok(Some(Proof { output, on, seen, at }));
+        }
+        self.set(on, by).await.map(Some)
     }
 
     /// Off, the minimum off time, on.

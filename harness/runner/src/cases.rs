@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::{
-    Blame, Case, CaseId, Cmd, Cursor, Cut, Deadline, Dut, Effect, Event, Outcome, Reboot, Sink, Stop,
+    Blame, Case, CaseId, Cmd, Cursor, Cut, Deadline, Dut, Effect, Event, Mono, Outcome, Reboot, Sink, Stop,
 };
 
-use crate::adjudicate::{Decision, adjudicate};
+use crate::adjudicate::{Decision, adjudicate, adjudicate_pass};
 use crate::dut::LiveDut;
-use crate::observe::{last_lines, observe};
+use crate::observe::{heard, last_lines, observe};
 use crate::provision::power_cycle;
 use crate::sink::JournalSink;
 
@@ -82,26 +82,26 @@ impl<'a> Executor<'a> {
         self.shaken = case.spec().effect >= Effect::Dirties;
         let (began, since) = self.start(case, attempt);
         let result = guarded(self.dut, case, Phase::Check).await;
-        self.end(case, attempt, began, since, result).await
+        let took = self.now().since(began);
+        self.end(case, attempt, took, since, result).await
     }
 
     /// Everybody prepares, one reboot, everybody checks.
     async fn sharing_a_reboot(&mut self, cases: &[Arc<dyn Case>], attempt: u32) -> Result<(), Halt> {
-        self.recover_if_shaken(&cases[0].spec().id).await?;
         let mut ready = Vec::new();
         for case in cases {
+            // One that failed to prepare must not fail the others.
+            self.recover_if_shaken(&case.spec().id).await?;
             if self.is_blocked(case, attempt) {
                 continue;
             }
-            let since = self.dut.console.log.here();
-            let began = self.dut.console.log.clock().now();
-            self.dut.enter(Some(case.spec().id.clone()));
-            match guarded(self.dut, case, Phase::Prepare).await {
-                Ok(()) => ready.push(case),
-                Err(cut) => {
-                    self.sink.emit(Event::CaseStarted { case: case.spec().id.clone(), attempt });
-                    self.end(case, attempt, began, since, Err(cut)).await?;
-                }
+            // The attempt stays open over the reboot: what it measures and shows is its own.
+            let (began, since) = self.start(case, attempt);
+            let prepared = guarded(self.dut, case, Phase::Prepare).await;
+            let took = self.now().since(began);
+            match prepared {
+                Ok(()) => ready.push((case, took)),
+                Err(cut) => self.end(case, attempt, took, since, Err(cut)).await?,
             }
         }
         if ready.is_empty() {
@@ -134,43 +134,59 @@ impl<'a> Executor<'a> {
                 self.blocked = Some(step.into());
             }
         }
-        for case in ready {
+        for (case, preparing) in ready {
+            self.recover_if_shaken(&case.spec().id).await?;
             if self.is_blocked(case, attempt) {
                 continue;
             }
-            let (began, since) = self.start(case, attempt);
+            let (began, since) = self.enter(case);
             let result = guarded(self.dut, case, Phase::Check).await;
-            self.end(case, attempt, began, since, result).await?;
+            let took = preparing + self.now().since(began);
+            self.end(case, attempt, took, since, result).await?;
         }
         Ok(())
     }
 
-    fn start(&self, case: &Arc<dyn Case>, attempt: u32) -> (shakedown_core::Mono, Cursor) {
-        let id = case.spec().id.clone();
-        self.sink.emit(Event::CaseStarted { case: id.clone(), attempt });
-        self.dut.enter(Some(id));
-        let log = &self.dut.console.log;
-        (log.clock().now(), log.here())
+    fn now(&self) -> Mono {
+        self.dut.console.log.clock().now()
+    }
+
+    fn start(&self, case: &Arc<dyn Case>, attempt: u32) -> (Mono, Cursor) {
+        self.sink.emit(Event::CaseStarted { case: case.spec().id.clone(), attempt });
+        self.enter(case)
+    }
+
+    /// What comes now belongs to this case.
+    fn enter(&self, case: &Arc<dyn Case>) -> (Mono, Cursor) {
+        self.dut.enter(Some(case.spec().id.clone()));
+        (self.now(), self.dut.console.log.here())
     }
 
     async fn end(
         &mut self,
         case: &Arc<dyn Case>,
         attempt: u32,
-        began: shakedown_core::Mono,
+        took: Duration,
         since: Cursor,
         result: Result<(), Cut>,
     ) -> Result<(), Halt> {
         let id = case.spec().id.clone();
-        let log = &self.dut.console.log;
-        let took = log.clock().now().since(began);
-        let (outcome, blame, because, console) = match &result {
-            Ok(()) => (Outcome::Pass, None, None, Vec::new()),
-            Err(cut) => {
-                let lines = last_lines(log, since, LINES);
-                let Decision { outcome, blame, because } = adjudicate(cut, &observe(self.dut, since).await);
-                (outcome, Some(blame), Some(because.to_owned()), lines)
+        // Before we look around: what we type there is no word of the DUT's.
+        let lines = || last_lines(&self.dut.console.log, since, LINES);
+        let (decision, console) = match &result {
+            Ok(()) => {
+                let decision = adjudicate_pass(&heard(self.dut, since));
+                let console = decision.as_ref().map(|_| lines()).unwrap_or_default();
+                (decision, console)
             }
+            Err(cut) => {
+                let console = lines();
+                (Some(adjudicate(cut, &observe(self.dut, since).await)), console)
+            }
+        };
+        let (outcome, blame, because) = match decision {
+            None => (Outcome::Pass, None, None),
+            Some(Decision { outcome, blame, because }) => (outcome, Some(blame), Some(because.to_owned())),
         };
         self.shaken |= outcome != Outcome::Pass;
         if outcome != Outcome::Pass {
@@ -265,14 +281,16 @@ async fn guarded(dut: &Arc<LiveDut>, case: &Arc<dyn Case>, phase: Phase) -> Resu
     let outer = dut.wait(&spec.title, spec.within + GRACE);
     let (dut_too, case, limit) = (dut.clone(), case.clone(), by.clone());
     let task = tokio::spawn(async move {
-        match phase {
-            Phase::Prepare => case.prepare(dut_too.as_ref(), &limit).await,
-            Phase::Check => case.run(dut_too.as_ref(), &limit).await,
-        }
+        let work = async {
+            match phase {
+                Phase::Prepare => case.prepare(dut_too.as_ref(), &limit).await,
+                Phase::Check => case.run(dut_too.as_ref(), &limit).await,
+            }
+        };
+        dut_too.waiting.on(work).await
     });
     let abort = task.abort_handle();
-    // Between its commands a case computes for microseconds: all of it is waiting for the DUT.
-    match dut.waiting.on(outer.run(|| dut.console.log.last_line(), task)).await {
+    match outer.run(|| dut.console.log.last_line(), task).await {
         Ok(Ok(result)) => result,
         Ok(Err(join)) => Err(Cut::Broken(panicked(join))),
         Err(stop) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_console::{BootMachine, BootStep, Finder, PatternError, Patterns, capture, clean};
+use shakedown_console::{BootMachine, BootStep, Capture, Finder, PatternError, Patterns};
 use shakedown_core::{
     BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Mono, Resets, Seen, StageSpec,
     WaitEnd,
@@ -32,6 +32,7 @@ pub(crate) struct Ascent<'a> {
 /// Watches until *ready*. Emits the stages as they come.
 pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
     dut.sink.emit(Event::BootStarted { how: ascent.how.to_owned() });
+    dut.ascend(ascent.since);
     let end = dut.waiting.on(watch(dut, ascent, by)).await;
     match &end {
         Ok(report) => {
@@ -42,6 +43,10 @@ pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> 
             }
             dut.sink.emit(Event::BootEnded(report.clone()));
             dut.settle();
+            if dut.spec.may_be_silent() {
+                let look = dut.wait("the boot's id", ONE_LOOK);
+                dut.remember_boot(boot_id(dut, &look).await);
+            }
         }
         Err(Cut::Boot(failure)) => dut.sink.emit(Event::BootFailed(failure.clone())),
         Err(_) => {}
@@ -58,7 +63,7 @@ async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<Boot
     let machine = BootMachine::new(&dut.spec, start, dut.slot.pace.factor()).map_err(broken)?;
     let mut machine = machine.allowing(ascent.allowed);
     let (log, clock) = (dut.console.log.clone(), by.clock().clone());
-    let first = cursor;
+    let mut keys = HostKeys::new(dut, cursor).map_err(broken)?;
     let mut steps = Vec::new();
     let mut look: Option<Fut<'_, Option<String>>> = None;
     loop {
@@ -77,40 +82,38 @@ async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<Boot
         if let (None, Some(stage)) = (&look, awaited.clone())
             && !matches!(stage.seen, Seen::Console(_))
         {
-            look = Some(Box::pin(look_for(dut, stage, first, by)));
+            keys.pin(dut);
+            look = Some(Box::pin(look_for(dut, stage, by)));
         }
         let wake = machine.wake_at(dut.slot.pace.factor()).map_or(by.by(), |at| at.min(by.by()));
         tokio::select! {
             biased;
             () = by.cancel().cancelled() => return Err(Cut::Late(by.stop(log.last_line()))),
             chunk = log.next(&mut cursor) => match chunk {
-                Ok(chunk) => machine.feed(&chunk, &mut steps),
+                Ok(chunk) => machine.feed(&chunk, dut.slot.pace.factor(), &mut steps),
                 Err(closed) => machine.closed(closed, &mut steps),
             },
             saw = async { match &mut look { Some(look) => look.await, None => std::future::pending().await } } => {
                 look = None;
                 if let (Some(saw), Some(stage)) = (saw, awaited) {
-                    let reached = machine.reached(&stage.name, clock.now(), &saw, &mut steps);
+                    let pace = dut.slot.pace.factor();
+                    let reached = machine.reached(&stage.name, clock.now(), &saw, pace, &mut steps);
                     reached.map_err(|unknown| Cut::Broken(unknown.to_string()))?;
                 }
             }
             () = clock.sleep_until(wake) => {
                 machine.tick(clock.now(), dut.slot.pace.factor(), &mut steps);
                 if steps.is_empty() && by.is_over() {
-                    return Err(Cut::Boot(late(awaited, by, log.last_line())));
+                    // The case's own deadline passed before the stage's.
+                    return Err(Cut::Boot(machine.given_up(by.stop(log.last_line()))));
                 }
             }
         }
     }
 }
 
-/// The case's own deadline passed before the stage's.
-fn late(awaited: Option<StageSpec>, by: &Deadline, last: String) -> BootFailure {
-    let stage = awaited.map_or_else(|| "ready".to_owned(), |stage| stage.name);
-    BootFailure::Late { stage, after: "the case's own deadline".into(), stop: by.stop(last) }
-}
-
-/// Waits for the first sign of a new start; returns where and when the machine begins.
+/// Waits for the first sign of a new start: on the console, or, of an OS that may say nothing
+/// there, another boot's id over the network. Returns where and when the machine begins.
 async fn going_down(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<(Cursor, Mono), Cut> {
     let mut signs: Vec<&str> = Vec::new();
     let mut within = dut.profile.shutdown;
@@ -130,7 +133,13 @@ async fn going_down(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result
     let mut finder = Finder::new(&patterns);
     let mut cursor = ascent.since;
     let down = by.child("the DUT to go down and start anew", within);
-    match dut.console.log.expect(&mut cursor, &mut finder as &mut dyn Matcher, &down).await {
+    let shown = dut.console.log.expect(&mut cursor, &mut finder as &mut dyn Matcher, &down);
+    let shown = tokio::select! {
+        biased;
+        shown = shown => shown,
+        begin = another_boot(dut, &down) => return Ok(begin),
+    };
+    match shown {
         Ok(hit) if hit.pattern < starts => Ok((Cursor(hit.start), hit.at)),
         Ok(hit) => {
             let bad = bad[hit.pattern - starts];
@@ -143,21 +152,20 @@ async fn going_down(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result
             }))
         }
         Err(WaitEnd::Stopped(stop)) => {
-            Err(Cut::Boot(BootFailure::Late { stage: "restart".into(), after: "going down".into(), stop }))
+            // It was up: the last of its stages is where it still seems to be.
+            let after = dut.spec.stages.last().map(|stage| stage.name.clone()).unwrap_or_default();
+            Err(Cut::Boot(BootFailure::Late { stage: "restart".into(), after, outside: false, stop }))
         }
         Err(WaitEnd::Closed(closed)) => Err(Cut::Boot(BootFailure::Closed(closed))),
     }
 }
 
 /// One look at a stage that the console does not show; `None` means not yet.
-async fn look_for(dut: &LiveDut, stage: StageSpec, first: Cursor, by: &Deadline) -> Option<String> {
+async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Option<String> {
     let look = by.child(stage.name.clone(), ONE_LOOK);
     let saw = match stage.seen {
         Seen::Console(_) => None,
-        Seen::Shell => {
-            pin_from_console(dut, first);
-            dut.ssh(&look).await.ok().map(|_| "SSH let us in".to_owned())
-        }
+        Seen::Shell => dut.ssh(&look).await.ok().map(|_| "SSH let us in".to_owned()),
         Seen::Engine => {
             let ran = dut.quietly(&Cmd::sh(dut.profile.engine.healthy.clone()), &look).await.ok()?;
             ran.exit.is_ok().then(|| "the engine is healthy".to_owned())
@@ -170,13 +178,59 @@ async fn look_for(dut: &LiveDut, stage: StageSpec, first: Cursor, by: &Deadline)
     saw
 }
 
-/// The host key is what this boot's console said it is.
-fn pin_from_console(dut: &LiveDut, first: Cursor) {
-    let Some(pattern) = &dut.profile.ssh.fingerprint else { return };
-    let said = clean(&dut.console.log.bytes(first, dut.console.log.here()));
-    for line in said.split(|byte| *byte == b'\n') {
-        if let Ok(Some(fingerprint)) = capture(pattern, line) {
-            dut.pin(Some(fingerprint));
+/// The kernel's own id of the boot that is up; `None` when the shell does not answer.
+async fn boot_id(dut: &LiveDut, by: &Deadline) -> Option<String> {
+    let ran = dut.quietly(&Cmd::sh("cat /proc/sys/kernel/random/boot_id"), by).await.ok()?;
+    (ran.exit.is_ok() && !ran.out.is_empty()).then(|| ran.text())
+}
+
+/// Ends when the shell was gone and another boot than the one before answers: since when it was
+/// gone. Never, when the id of the boot before is not known.
+async fn another_boot(dut: &LiveDut, by: &Deadline) -> (Cursor, Mono) {
+    let Some(before) = dut.boot_before() else { return std::future::pending().await };
+    let mut gone = None;
+    loop {
+        let here = (dut.console.log.here(), by.clock().now());
+        match boot_id(dut, &by.child("another boot", ONE_LOOK)).await {
+            Some(now) if now != before => return gone.unwrap_or(here),
+            Some(_) => gone = None,
+            None => {
+                gone.get_or_insert(here);
+                dut.drop_shells().await;
+            }
+        }
+        if by.pause(LOOK_AGAIN, String::new).await.is_err() {
+            // Who waits for the console beside us says that it is over.
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Finds the host key that this boot's console shows.
+struct HostKeys {
+    pattern: Option<Capture>,
+    /// All complete lines before it were looked at.
+    seen: Cursor,
+}
+
+impl HostKeys {
+    /// Of the boot that begins at `first`.
+    fn new(dut: &LiveDut, first: Cursor) -> Result<Self, PatternError> {
+        let pattern = dut.profile.ssh.fingerprint.as_deref().map(Capture::compile).transpose()?;
+        Ok(Self { pattern, seen: first })
+    }
+
+    /// Looks at what came since the last time, and pins the last key that it shows.
+    fn pin(&mut self, dut: &LiveDut) {
+        let Some(pattern) = &self.pattern else { return };
+        let here = dut.console.log.here();
+        let said = dut.console.log.bytes(self.seen, here);
+        let Some(end) = said.iter().rposition(|byte| *byte == b'\n') else { return };
+        self.seen = Cursor(here.0 - (said.len() - end - 1) as u64);
+        for line in said[..end].split(|byte| *byte == b'\n') {
+            if let Some(key) = pattern.first(line) {
+                dut.pin(Some(String::from_utf8_lossy(&key).into_owned()));
+            }
         }
     }
 }

@@ -3,16 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Cmd, Event, Medium, Side};
+use shakedown_core::{Cmd, Dut, Event, Medium, Side};
 use shakedown_media::{Select, TreeLimits};
 
+use crate::adjudicate::ConsoleState;
 use crate::dut::LiveDut;
 use crate::folder::RunFolder;
+use crate::observe::console_state;
 use crate::provision::power_down;
 use crate::thread::on_thread;
+use crate::waiting::Timed;
 
 /// Journals of a long run are some MiB; reading one under emulation was measured at 2-4 s.
 const LOGS: Duration = Duration::from_secs(40);
+/// 36 KB of journal take 3 s at 115200 baud; logging in and the rest as long again, stretched for a
+/// DUT whose network hangs because it is overloaded.
+const OVER_CONSOLE: Duration = Duration::from_secs(60);
+/// Some tens of files; a log of 8 MiB off a slow card takes half a second.
+const OFF_MEDIUM: Duration = Duration::from_secs(120);
 /// The most kept of one log.
 const MOST: usize = 8 << 20;
 
@@ -49,6 +57,31 @@ pub(crate) async fn through_shell(dut: &LiveDut, folder: &RunFolder) -> bool {
     true
 }
 
+/// Logs through the login on the console, where one answers: how many. For a DUT whose network is
+/// what is broken; shorter, since a serial line is slow. Last, what is in memory goes to the medium.
+pub(crate) async fn over_console(dut: &LiveDut, folder: &RunFolder) -> usize {
+    if dut.profile.login.is_none() || console_state(dut, dut.ascent()).await != ConsoleState::Alive {
+        return 0;
+    }
+    let ssh = dut.facts().get("ssh-unit").map_or("ssh sshd", String::as_str);
+    let wanted = [
+        ("dmesg", "kernel log", "dmesg | tail -n 200".to_owned()),
+        ("journal", "journal", "journalctl --no-pager -o short-monotonic -n 300".to_owned()),
+        ("network", "network", "ip address; ip route".to_owned()),
+        ("ssh", "state of SSH", format!("systemctl --no-pager --full status {ssh}")),
+        ("sync", "last write", "sync && echo written".to_owned()),
+    ];
+    let by = dut.wait("logs over the console", OVER_CONSOLE);
+    let mut saved = 0;
+    for (name, role, line) in wanted {
+        let cmd = Cmd { limit: MOST, ..Cmd::sh(line) };
+        // One that does not come leaves the shell in the middle of something.
+        let Ok(Ok(ran)) = dut.quietly_on_console(&cmd, &by).await else { break };
+        saved += usize::from(folder.save(&format!("dut/console/{name}.txt"), role, &ran.out).is_ok());
+    }
+    saved
+}
+
 /// After a panic or with a dead network: switches off and reads the profile's evidence off the medium.
 pub(crate) async fn off_medium(
     dut: &Arc<LiveDut>,
@@ -60,22 +93,23 @@ pub(crate) async fn off_medium(
     if storage.side(&by).await? != Side::Host {
         storage.switch(Side::Host, &by).await?;
     }
-    let mut medium = storage.open(&by).await?;
-    let (profile, folder) = (dut.profile.clone(), folder.clone());
+    let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
+    let by = dut.wait("evidence on the medium", OFF_MEDIUM).at_rig_pace();
+    let (profile, folder, limit) = (dut.profile.clone(), folder.clone(), by.clone());
     let work = move || {
         let mut saved = 0;
-        for place in &profile.evidence {
+        for place in profile.evidence.iter().take_while(|_| !limit.is_over()) {
             let Some((role, path)) = place.split_once(':') else { continue };
             let Some(label) = profile.partitions.get(role) else { continue };
             let which = Select::Label(label.clone());
-            for (file, bytes) in files(medium.as_mut(), &which, path) {
+            for (file, bytes) in files(&mut medium, &which, path) {
                 let name = format!("dut/medium/{role}/{}", file.trim_start_matches('/'));
                 saved += usize::from(folder.save(&name, "off the medium", &bytes).is_ok());
             }
         }
         saved
     };
-    dut.waiting.on(on_thread("evidence", work)).await
+    on_thread("evidence", &by, String::new, work).await
 }
 
 /// A file, or all files below a directory. What is not there is no evidence; what

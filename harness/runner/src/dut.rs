@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use shakedown_console::Patterns;
 use shakedown_core::{
     Board, BootReport, BootSpec, Capability, CaseId, Cmd, Console, Cursor, Cut, Deadline, Dut, Event,
     Evidence, Fault, Fut, InfraKind, LoginTry, Mark, Measure, NetPath, OsProfile, Pace, Ran, Reboot, Resets,
-    Rig, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event,
+    Rig, Seen, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::climb::{self, Ascent};
 use crate::identity::Identity;
+use crate::provision::power_down;
 use crate::waiting::Waiting;
 
 /// The most of a command's output that goes into the journal, in bytes of each stream.
@@ -33,6 +35,8 @@ pub(crate) struct LiveDut {
     pub(crate) companions: BTreeMap<String, PathBuf>,
     pub(crate) offers: BTreeSet<Capability>,
     pub(crate) console: Console,
+    /// Known-bad lines, then signs of a start; `None` where a pattern is not valid.
+    pub(crate) alarms: Option<Patterns>,
     facts: BTreeMap<String, String>,
     state: Mutex<State>,
     shell: tokio::sync::Mutex<Option<Arc<dyn Shell>>>,
@@ -44,6 +48,10 @@ struct State {
     case: Option<CaseId>,
     /// Since the last boot that was asked for and came up: what comes after is unasked.
     settled: Cursor,
+    /// Where the last boot that was watched began.
+    ascent: Cursor,
+    /// The kernel's id of the last boot that came up, where it is asked for.
+    boot_id: Option<String>,
     /// The fingerprint that the console showed, or the first one met.
     host_key: Option<String>,
 }
@@ -84,6 +92,7 @@ impl LiveDut {
             slot.offers.iter().chain(&slot.board.capabilities).chain(&profile.offers).cloned().collect();
         offers.extend(companions.keys().map(|role| Capability::new(format!("companion-{role}"))));
         let facts = facts(&slot, &profile, &identity, run);
+        let alarms = alarms(&spec);
         Ok(Self {
             slot,
             profile,
@@ -96,6 +105,7 @@ impl LiveDut {
             companions,
             offers,
             console,
+            alarms,
             facts,
             state: Mutex::default(),
             shell: tokio::sync::Mutex::default(),
@@ -127,6 +137,26 @@ impl LiveDut {
     /// Console bytes after this place came after the last boot that came up.
     pub(crate) fn settled(&self) -> Cursor {
         self.state().settled
+    }
+
+    /// A boot begins here.
+    pub(crate) fn ascend(&self, since: Cursor) {
+        self.state().ascent = since;
+    }
+
+    /// Where the last boot that was watched began.
+    pub(crate) fn ascent(&self) -> Cursor {
+        self.state().ascent
+    }
+
+    /// The id of the boot that came up.
+    pub(crate) fn remember_boot(&self, id: Option<String>) {
+        self.state().boot_id = id;
+    }
+
+    /// The id of the last boot that came up, if it was asked for.
+    pub(crate) fn boot_before(&self) -> Option<String> {
+        self.state().boot_id.clone()
     }
 
     pub(crate) fn settle(&self) {
@@ -202,6 +232,20 @@ impl LiveDut {
         ran
     }
 
+    /// The same through the login on the console: no login, or what came of the command.
+    pub(crate) async fn quietly_on_console(
+        &self,
+        cmd: &Cmd,
+        by: &Deadline,
+    ) -> Result<Result<Ran, ShellError>, Cut> {
+        let shell = self.waiting.on(self.console_shell(by)).await?;
+        let ran = self.waiting.on(shell.run(cmd, by)).await;
+        if ran.is_err() {
+            *self.login.lock().await = None;
+        }
+        Ok(ran)
+    }
+
     fn record(&self, line: &str, by: &str, ran: &Result<Ran, ShellError>, took: Duration) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(EVIDENCE)]).into_owned();
         let (ended, out, err) = match ran {
@@ -217,6 +261,16 @@ impl LiveDut {
             None => NetPath::Unknown,
         }
     }
+}
+
+/// Known-bad lines in their order, then the patterns of stages that show once in a boot.
+fn alarms(spec: &BootSpec) -> Option<Patterns> {
+    let starts = spec.stages.iter().filter(|stage| stage.once).flat_map(|stage| match &stage.seen {
+        Seen::Console(patterns) => patterns.as_slice(),
+        Seen::Shell | Seen::Engine => &[],
+    });
+    let bad = spec.bad.iter().map(|bad| &bad.pattern);
+    Patterns::compile(&bad.chain(starts).collect::<Vec<_>>()).ok()
 }
 
 fn facts(
@@ -267,11 +321,7 @@ impl Dut for LiveDut {
     fn run_on_console<'a>(&'a self, cmd: &'a Cmd, by: &'a Deadline) -> Fut<'a, Result<Ran, Cut>> {
         Box::pin(async move {
             let began = by.clock().now();
-            let shell = self.waiting.on(self.console_shell(by)).await?;
-            let ran = self.waiting.on(shell.run(cmd, by)).await;
-            if ran.is_err() {
-                *self.login.lock().await = None;
-            }
+            let ran = self.quietly_on_console(cmd, by).await?;
             self.record(&cmd.line, "console", &ran, by.clock().now().since(began));
             Ok(ran?)
         })
@@ -328,7 +378,7 @@ impl Dut for LiveDut {
                             "the slot has no output `reset`: the case needs the capability".into(),
                         ));
                     };
-                    reset.press(Duration::from_millis(100), by).await?;
+                    self.waiting.on(reset.press(Duration::from_millis(100), by)).await?;
                     self.console.log.mark(&Mark::Reset);
                     "reset"
                 }
@@ -338,9 +388,9 @@ impl Dut for LiveDut {
                             "the slot has no power control: the case needs the capability".into(),
                         ));
                     };
-                    power.set(false, by).await?;
-                    self.console.log.mark(&Mark::PowerOff);
-                    power.set(true, by).await?;
+                    // A supply that did not go off would look like a DUT that does not start anew.
+                    power_down(self).await?;
+                    self.waiting.on(power.set(true, by)).await?;
                     self.console.log.mark(&Mark::PowerOn);
                     "power cut"
                 }

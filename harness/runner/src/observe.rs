@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shakedown_console::{Finder, Patterns};
-use shakedown_core::{ConsoleLog, Cursor, Hit, NetPath, Seen};
+use shakedown_console::Finder;
+use shakedown_core::{Closed, ConsoleLog, Cursor, Hit, NetPath};
 
 use crate::adjudicate::{BadLine, ConsoleState, Observed};
 use crate::dut::LiveDut;
@@ -19,7 +19,6 @@ const LINE: u64 = 256;
 
 /// Looks around; console bytes after `since` belong to what ended.
 pub(crate) async fn observe(dut: &LiveDut, since: Cursor) -> Observed {
-    let log = &dut.console.log;
     if dut.cancel.is_cancelled() {
         // Nobody waits for an answer any more; what the run did not do says nothing about the DUT.
         return Observed { path: NetPath::Unknown, ..Observed::healthy() };
@@ -31,16 +30,26 @@ pub(crate) async fn observe(dut: &LiveDut, since: Cursor) -> Observed {
         None => None,
     };
     let (bad, rebooted) = said(dut, since.max(dut.settled()));
-    let console = console_state(dut, log, since).await;
+    let console = console_state(dut, since).await;
     let mut vitals = dut.slot.vitals.look();
     // The gauge remembers the strain of the last seconds; the signs show this moment.
     vitals.starved = vitals.starved.max(1.0);
     Observed { console, power, path, vitals, rebooted, bad }
 }
 
-async fn console_state(dut: &LiveDut, log: &ConsoleLog, since: Cursor) -> ConsoleState {
+/// What the console says about a case that passed; nothing else is looked at.
+pub(crate) fn heard(dut: &LiveDut, since: Cursor) -> Observed {
+    let (bad, rebooted) = said(dut, since.max(dut.settled()));
+    Observed { rebooted, bad, ..Observed::healthy() }
+}
+
+/// Types a line break and looks whether the console answers; `since` is when what ended began.
+pub(crate) async fn console_state(dut: &LiveDut, since: Cursor) -> ConsoleState {
+    let log = &dut.console.log;
     let mut here = log.here();
-    if here == Cursor(0) || here == dut.settled() && since == here && log.last_at().is_none() {
+    // Before our own line break, whose echo is no word of the DUT's.
+    let spoke = readable(log, dut.ascent());
+    if here == Cursor(0) || dut.console.tx.is_none() && !spoke {
         return ConsoleState::NeverSpoke;
     }
     let Some(tx) = &dut.console.tx else {
@@ -50,32 +59,36 @@ async fn console_state(dut: &LiveDut, log: &ConsoleLog, since: Cursor) -> Consol
     if tx.send(b"\n", &by).await.is_err() {
         return ConsoleState::Closed;
     }
-    match by.run(|| log.last_line(), log.next(&mut here)).await {
-        Ok(Ok(_)) => ConsoleState::Alive,
+    let typed = here;
+    // One that has said nothing yet in this boot must say something that can be read.
+    let answer = async {
+        loop {
+            log.next(&mut here).await?;
+            if spoke || readable(log, typed) {
+                return Ok::<_, Closed>(());
+            }
+        }
+    };
+    match dut.waiting.on(by.run(|| log.last_line(), answer)).await {
+        Ok(Ok(())) => ConsoleState::Alive,
         Ok(Err(_)) => ConsoleState::Closed,
-        Err(_) => ConsoleState::Quiet,
+        Err(_) if spoke => ConsoleState::Quiet,
+        Err(_) => ConsoleState::NeverSpoke,
     }
+}
+
+/// Whether anything that can be read came since `from`. So many bytes without any are not looked for.
+fn readable(log: &ConsoleLog, from: Cursor) -> bool {
+    const ENOUGH: u64 = 64 << 10;
+    let cleaned = shakedown_console::clean(&log.bytes(from, Cursor(from.0 + ENOUGH)));
+    cleaned.iter().any(u8::is_ascii_graphic)
 }
 
 /// Known-bad lines and signs of an unasked start since `from`.
 fn said(dut: &LiveDut, from: Cursor) -> (Option<BadLine>, Option<String>) {
-    let bad: Vec<_> = dut.spec.bad.iter().map(|bad| bad.pattern.as_str()).collect();
-    let starts: Vec<_> = dut
-        .spec
-        .stages
-        .iter()
-        .filter(|stage| stage.once)
-        .filter_map(|stage| match &stage.seen {
-            Seen::Console(patterns) => Some(patterns),
-            Seen::Shell | Seen::Engine => None,
-        })
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    let all: Vec<&str> = bad.iter().chain(&starts).copied().collect();
     // They compiled when the boot was watched.
-    let Ok(patterns) = Patterns::compile(&all) else { return (None, None) };
-    let mut finder = Finder::new(&patterns);
+    let Some(patterns) = &dut.alarms else { return (None, None) };
+    let mut finder = Finder::new(patterns);
     let mut cursor = from;
     let (mut bad_line, mut rebooted) = (None, None);
     let mut hits = Vec::new();

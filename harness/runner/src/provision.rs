@@ -3,20 +3,31 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use shakedown_core::{BootReport, Cut, Event, Fault, InfraKind, Mark, Resets, Side, Storage};
+use shakedown_core::{
+    BootReport, Cut, Event, Fault, InfraKind, Level, Mark, Proof, Resets, SeenBy, Side, Stop, Storage,
+};
 use shakedown_media::{EditError, FsError, Identity as Identified, ImageSource, Select, WriteError, Written};
 
 use crate::climb::{self, Ascent};
 use crate::dut::LiveDut;
 use crate::thread::on_thread;
+use crate::waiting::Timed;
 
 /// A mux settles within 5 s (USB-SD-Mux: 1 s by its protocol; SDWire: 2-3 s until the reader is back).
 /// A person at a bench supply needs longer.
 const SWITCH: Duration = Duration::from_secs(120);
 /// 20 MB/s is a slow card; 64 GiB at that speed is an hour.
 const WRITE: Duration = Duration::from_secs(3600);
+/// A few sectors of the boot partition; a slow card needs a second for them.
+const EDIT: Duration = Duration::from_secs(60);
+/// A console that is silent for so long behind a line break belongs to a DUT that is off: a login
+/// answers within 1.5 s even when starved, and what is in the cable's buffer is there at once.
+const SILENT: Duration = Duration::from_secs(5);
+/// A board lives on its capacitors for a second or two, and may talk in that time.
+const FADING: Duration = Duration::from_secs(15);
 /// Between two progress events.
 const PROGRESS: Duration = Duration::from_millis(500);
 
@@ -53,6 +64,16 @@ pub(crate) enum ProvisionError {
     Cancelled,
 }
 
+impl std::fmt::Display for ProvisionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Cancelled => f.write_str("interrupted"),
+        }
+    }
+}
+
 impl From<Fault> for ProvisionError {
     fn from(fault: Fault) -> Self {
         Self::Fault(Box::new(fault))
@@ -84,55 +105,69 @@ impl From<EditError> for ProvisionError {
 }
 
 /// Writes the image onto the main medium and proves it; or only proves that it is there.
+/// `step` is the name under which its progress is told.
 pub(crate) async fn write(
     dut: &LiveDut,
     image: &Arc<Identified>,
     only_prove: bool,
+    step: &'static str,
 ) -> Result<Provisioned, ProvisionError> {
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     to_side(storage.as_ref(), Side::Host, &by).await?;
-    let by = dut.wait("write image", WRITE).at_rig_pace();
-    let mut medium = storage.open(&by).await?;
-    let (sink, image) = (dut.sink.clone(), image.clone());
-    let (clock, cancel) = (by.clock().clone(), by.cancel().clone());
+    let by = dut.wait(step, WRITE).at_rig_pace();
+    let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
+    let (sink, image, limit) = (dut.sink.clone(), image.clone(), by.clone());
+    let far = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let so_far = far.clone();
     let work = move || -> Result<Written, WriteError> {
         let mut source = ImageSource::open_identified(&image)?;
-        let mut last = clock.now();
+        let mut last = limit.clock().now();
         let mut progress = |progress: &shakedown_media::Progress| {
-            if clock.now().since(last) >= PROGRESS {
-                last = clock.now();
-                sink.emit(Event::Progress {
-                    step: "write image".into(),
-                    done: progress.done,
-                    total: progress.total,
-                });
+            let (done, total) = (progress.done, progress.total);
+            so_far[0].store(done, Ordering::Relaxed);
+            so_far[1].store(total, Ordering::Relaxed);
+            if limit.clock().now().since(last) >= PROGRESS {
+                last = limit.clock().now();
+                sink.emit(Event::Progress { step: step.into(), done, total });
             }
-            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if limit.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         if only_prove {
-            shakedown_media::prove_holds(&mut source, medium.as_mut(), &mut progress)
+            shakedown_media::prove_holds(&mut source, &mut medium, &mut progress)
         } else {
-            shakedown_media::write_image(&mut source, medium.as_mut(), &mut progress)
+            shakedown_media::write_image(&mut source, &mut medium, &mut progress)
         }
     };
-    let written = dut.waiting.on(on_thread("writer", work)).await??;
-    Ok(Provisioned { written })
+    let last_seen = || {
+        let [done, total] = [0, 1].map(|index: usize| far[index].load(Ordering::Relaxed) >> 20);
+        format!("{done} of {total} MiB")
+    };
+    match on_thread("writer", &by, last_seen, work).await? {
+        Ok(written) => Ok(Provisioned { written }),
+        // It saw the end of its time before we did.
+        Err(WriteError::Cancelled { .. }) if !dut.cancel.is_cancelled() => {
+            let fault = Fault::new(InfraKind::Medium, "runner", step, storage.endpoint());
+            Err(fault.stopped(by.stop(last_seen())).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Puts this run's identity into the configuration document on the boot partition; returns what proves it.
 pub(crate) async fn inject(dut: &LiveDut, extra: &[(String, String)]) -> Result<String, ProvisionError> {
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
-    let mut medium = storage.open(&by).await?;
+    let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
+    let by = dut.wait("the configuration on the medium", EDIT).at_rig_pace();
     let edits = dut.identity.edits(&dut.profile, extra);
     let boot = Select::Label(dut.profile.partitions.get("boot").cloned().unwrap_or_default());
     let file = dut.profile.config.file.clone();
     let work = move || {
         let keys: Vec<_> = edits.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        shakedown_media::edit_config(medium.as_mut(), &boot, &file, &keys)
+        shakedown_media::edit_config(&mut medium, &boot, &file, &keys)
     };
-    let placed = dut.waiting.on(on_thread("identity", work)).await??;
+    let placed = on_thread("identity", &by, String::new, work).await??;
     Ok(format!(
         "{} on partition {}: {} keys set, read back SHA-256 {}",
         placed.path(),
@@ -176,13 +211,73 @@ pub(crate) async fn power_cycle(dut: &LiveDut) -> Result<BootReport, Cut> {
     power_up(dut, "recovery").await
 }
 
-/// Off, with its proof: read back, or the console's silence.
-pub(crate) async fn power_down(dut: &LiveDut) -> Result<(), Fault> {
-    let Some(power) = &dut.slot.power else { return Ok(()) };
+/// Off, with its proof: read back, or the console's silence. `None`: there is nothing to switch.
+pub(crate) async fn power_down(dut: &LiveDut) -> Result<Option<Proof>, Fault> {
+    let Some(power) = &dut.slot.power else { return Ok(None) };
     let by = dut.must("power off", SWITCH);
-    dut.waiting.on(power.set(false, &by)).await?;
+    let mut proof = dut.waiting.on(power.set(false, &by)).await?;
     dut.console.log.mark(&Mark::PowerOff);
-    Ok(())
+    if proof.seen == SeenBy::Nothing {
+        let silent = dut.waiting.on(silence(dut, &power.describe())).await?;
+        (proof.seen, proof.at) = (SeenBy::Silence(silent), by.clock().now());
+        dut.sink.emit(Event::Switched { proof: proof.clone() });
+    }
+    Ok(Some(proof))
+}
+
+/// How it is known that the DUT is off.
+pub(crate) fn how_off(proof: Option<&Proof>) -> String {
+    proof.map_or_else(|| "not switched: the slot has no power output".to_owned(), ToString::to_string)
+}
+
+/// Hardware that cannot say what it switched is judged by the DUT: one that is off says nothing.
+async fn silence(dut: &LiveDut, output: &str) -> Result<Duration, Fault> {
+    let log = &dut.console.log;
+    let whole = dut.must("the console to fall silent", FADING);
+    let mut here = log.here();
+    if let Some(tx) = &dut.console.tx {
+        tx.send(b"\n", &whole).await?;
+    }
+    let fault = || {
+        Fault::new(InfraKind::Power, "slot", "switch off", output)
+            .hint("the output cannot be read back and the console goes on: is it this DUT's outlet?")
+    };
+    loop {
+        match whole.child("silence", SILENT).run(|| log.last_line(), log.next(&mut here)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(closed)) => return Err(fault().expected("a silent console", closed.why)),
+            Err(_) if whole.is_over() => return Err(fault().stopped(whole.stop(log.last_line()))),
+            Err(Stop::Late(waited)) => return Ok(waited.waited),
+            Err(stop @ Stop::Cancelled(_)) => return Err(fault().stopped(stop)),
+        }
+    }
+}
+
+/// Every output at the level that its limits call safe, and what proves it.
+pub(crate) async fn make_safe(dut: &LiveDut, keep: bool) -> Result<String, Fault> {
+    let mut proofs = Vec::new();
+    // Buttons and jumpers first: a recovery jumper that is held counts when power comes back.
+    for output in dut.slot.outputs.values() {
+        let by = dut.must("safe state", SWITCH);
+        match dut.waiting.on(output.make_safe(&by)).await? {
+            Some(proof) => proofs.push(proof.to_string()),
+            None => proofs.push(format!("{} left as it is: no level of it is called safe", output.name())),
+        }
+    }
+    match &dut.slot.power {
+        Some(_) if keep => proofs.push("power left on, as asked for".into()),
+        Some(power) => match power.limits().safe {
+            Level::Off => proofs.push(how_off(power_down(dut).await?.as_ref())),
+            Level::On => {
+                let by = dut.must("safe state", SWITCH);
+                let proof = dut.waiting.on(power.make_safe(&by)).await?;
+                proofs.extend(proof.map(|proof| proof.to_string()));
+            }
+            Level::Unknown => proofs.push("power left as it is: no level of it is called safe".into()),
+        },
+        None => proofs.push(how_off(None)),
+    }
+    Ok(proofs.join("; "))
 }
 
 fn medium(dut: &LiveDut) -> Result<Arc<dyn Storage>, Fault> {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adjudicate::{Decision, adjudicate};
 use crate::cases::{Executor, Halt};
+use crate::control::Control;
 use crate::dut::{LiveDut, Parts};
 use crate::folder::RunFolder;
 use crate::identity::Identity;
@@ -24,8 +25,7 @@ use crate::sink::JournalSink;
 use crate::waiting::Waiting;
 use crate::{collect, control};
 
-/// The case that every boot of a run is: a panic at boot is a failure like any other.
-pub const BOOT: &str = "boot::cold::ready";
+pub use shakedown_core::ledger::BOOT;
 
 /// What is asked for.
 pub struct Request {
@@ -62,7 +62,7 @@ pub struct Request {
     /// Stops the run.
     pub cancel: CancellationToken,
     /// The verdict in one line.
-    pub verdict: fn(&Ledger, ExitCode) -> String,
+    pub verdict: fn(&Ledger) -> String,
 }
 
 /// A run that came to its end.
@@ -82,17 +82,23 @@ pub async fn run(request: Request) -> Ended {
     let began = clock.now();
     let waiting = Waiting::new(clock.clone());
     let (sink, verdict) = (request.sink.clone(), request.verdict);
+    let cancel = request.cancel.clone();
     sink.emit(Event::RunStarted(Box::new(request.head.clone())));
     let mut kept = None;
     let halted = whole(request, waiting.clone(), &mut kept).await;
-    let ledger = sink.ledger();
+    let mut ledger = sink.ledger();
     let exit = match &halted {
+        // Also when it came after the last case: not everything that was asked for was done.
+        _ if cancel.is_cancelled() => ExitCode::Interrupted,
         Ok(()) => ledger.exit(),
         Err(Halt::Interrupted) => ExitCode::Interrupted,
         Err(Halt::Journal) => ExitCode::Infra.and(ledger.exit()),
     };
-    let verdict = verdict(&ledger, exit);
-    sink.emit(Event::RunEnded { exit, verdict, took: clock.now().since(began), waited: waiting.total() });
+    let whole_millis = |span: Duration| Duration::from_millis(span.as_millis() as u64);
+    // In the journal's unit, so that the sentence is the same for whoever reads it there.
+    let (took, waited) = (whole_millis(clock.now().since(began)), whole_millis(waiting.total()));
+    ledger.end = Some((exit, String::new(), took, waited));
+    sink.emit(Event::RunEnded { exit, verdict: verdict(&ledger), took, waited });
     let exit = match sink.health() {
         Ok(()) => exit,
         Err(_) => exit.and(ExitCode::Infra),
@@ -106,14 +112,15 @@ pub fn not_opened(
     fault: Fault,
     exit: ExitCode,
     sink: &JournalSink,
-    verdict: fn(&Ledger, ExitCode) -> String,
+    verdict: fn(&Ledger) -> String,
 ) {
     sink.emit(Event::RunStarted(Box::new(head)));
     let Decision { outcome, blame, because } =
         adjudicate(&Cut::Rig(fault), &crate::adjudicate::Observed::healthy());
     fail_step(sink, "preflight", outcome, blame, because);
-    let verdict = verdict(&sink.ledger(), exit);
-    sink.emit(Event::RunEnded { exit, verdict, took: Duration::ZERO, waited: Duration::ZERO });
+    let (took, waited) = (Duration::ZERO, Duration::ZERO);
+    let ledger = Ledger { end: Some((exit, String::new(), took, waited)), ..sink.ledger() };
+    sink.emit(Event::RunEnded { exit, verdict: verdict(&ledger), took, waited });
 }
 
 async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> Result<(), Halt> {
@@ -167,18 +174,25 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     };
     let cases = plan(&dut, cases);
     let mut executor = Executor::new(&dut, &sink, repeat);
+    let mut control = Control { image: control, written: false };
     let halted = match provision(&dut, &sink, &image, no_flash, &extra).await {
         Ok(provisioned) => {
-            climb_and_run(&dut, &sink, &folder, &mut executor, &provisioned, &cases, control).await
+            climb_and_run(&dut, &sink, &folder, &mut executor, &provisioned, &cases, &mut control).await
         }
         Err(Stopped::Interrupted) => Err(Halt::Interrupted),
+        Err(Stopped::Journal) => Err(Halt::Journal),
         Err(Stopped::Failed(step)) => {
             executor.blocked = Some(step);
             executor.run(&cases).await
         }
     };
     let keep = keep && !dut.cancel.is_cancelled();
-    finish(&dut, &folder, &recordings, keep).await;
+    collect_all(&dut, &folder, &control, keep).await;
+    safe_state(&dut, &sink, keep).await;
+    for (name, role) in recordings {
+        // A failure is announced by the folder itself.
+        drop(folder.announce(&name, &role));
+    }
     *kept = keep.then_some(Kept(dut));
     halted
 }
@@ -249,6 +263,7 @@ fn plan(dut: &LiveDut, cases: Vec<Arc<dyn Case>>) -> Vec<Arc<dyn Case>> {
 
 enum Stopped {
     Interrupted,
+    Journal,
     Failed(String),
 }
 
@@ -261,13 +276,13 @@ async fn provision(
 ) -> Result<Provisioned, Stopped> {
     // A DUT that is on would not give its medium away, and nothing may write under it.
     step(dut, sink, "power off", async {
-        provision::power_down(dut).await?;
-        Ok(((), "off".to_owned()))
+        let proof = provision::power_down(dut).await?;
+        Ok(((), provision::how_off(proof.as_ref())))
     })
     .await?;
     let name = if no_flash { "prove image" } else { "write image" };
     let provisioned = step(dut, sink, name, async {
-        let provisioned = provision::write(dut, image, no_flash).await?;
+        let provisioned = provision::write(dut, image, no_flash, name).await?;
         let proof = provisioned.proof();
         Ok((provisioned, proof))
     })
@@ -294,7 +309,7 @@ async fn step<T>(
     let (outcome, blame, because) = match ended {
         Ok((value, proof)) => {
             sink.emit(Event::StepEnded { step: name.into(), proof, took });
-            return Ok(value);
+            return sink.health().map(|()| value).map_err(|_| Stopped::Journal);
         }
         Err(ProvisionError::Cancelled) => return Err(Stopped::Interrupted),
         Err(ProvisionError::Refused(why)) => {
@@ -328,7 +343,7 @@ async fn climb_and_run(
     executor: &mut Executor<'_>,
     provisioned: &Provisioned,
     cases: &[Arc<dyn Case>],
-    control: Option<Arc<Identified>>,
+    control: &mut Control,
 ) -> Result<(), Halt> {
     let case = CaseId(BOOT.into());
     sink.emit(Event::CaseStarted { case: case.clone(), attempt: 1 });
@@ -341,24 +356,17 @@ async fn climb_and_run(
         console = last_lines(&dut.console.log, since, 40);
         let mut decision = adjudicate(cut, &observe(dut, since).await);
         collect::screenshot(dut, folder, "screen.png").await;
-        if dut.cancel.is_cancelled() {
-            sink.emit(ended(
-                &case,
-                decision.outcome,
-                Some(decision.blame),
-                Some(decision.because),
-                took,
-                console,
-            ));
-            return Err(Halt::Interrupted);
-        }
-        if let (Outcome::Undetermined { .. }, Some(image)) = (&decision.outcome, control) {
-            decision = control::settle(dut, sink, folder, &image, decision).await;
+        if matches!(decision.outcome, Outcome::Undetermined { .. }) && !dut.cancel.is_cancelled() {
+            decision = control::settle(dut, sink, folder, control, decision).await;
         }
         (outcome, blame, because) = (decision.outcome, Some(decision.blame), Some(decision.because));
         executor.blocked = Some(BOOT.into());
     }
     sink.emit(ended(&case, outcome, blame, because, took, console));
+    if dut.cancel.is_cancelled() {
+        return Err(Halt::Interrupted);
+    }
+    sink.health().map_err(|_| Halt::Journal)?;
     executor.run(cases).await
 }
 
@@ -374,35 +382,54 @@ fn ended(
     Event::CaseEnded { case: case.clone(), attempt: 1, outcome, blame, because, took, console }
 }
 
-/// Evidence, then the safe state.
-async fn finish(dut: &Arc<LiveDut>, folder: &RunFolder, recordings: &[(String, String)], keep: bool) {
+/// What the DUT can still tell: through the shell, over its console, off its medium.
+async fn collect_all(dut: &Arc<LiveDut>, folder: &RunFolder, control: &Control, keep: bool) {
     let step = "collect";
     let clock = dut.console.log.clock().clone();
     let began = clock.now();
     dut.sink.emit(Event::StepStarted { step: step.into() });
     let proof = if dut.cancel.is_cancelled() {
         "skipped: the run was interrupted".to_owned()
+    } else if control.written {
+        "nothing more: the medium was read before the control run, which is what it holds now".to_owned()
     } else if dut.settled().0 > 0 && collect::through_shell(dut, folder).await {
         "read through the shell".to_owned()
-    } else if keep {
-        collect::screenshot(dut, folder, "screen.png").await;
-        "nothing more: its medium cannot be read while it stays on".to_owned()
     } else {
         collect::screenshot(dut, folder, "screen.png").await;
-        match collect::off_medium(dut, folder).await {
-            Ok(files) => format!("read {files} file(s) off the medium"),
-            Err(fault) => {
-                dut.sink.emit(Event::Trouble(fault.clone()));
-                format!("nothing: {fault}")
+        let logs = collect::over_console(dut, folder).await;
+        let medium = if keep {
+            "its medium cannot be read while it stays on".to_owned()
+        } else {
+            match collect::off_medium(dut, folder).await {
+                Ok(files) => format!("read {files} file(s) off the medium"),
+                Err(fault) => {
+                    dut.sink.emit(Event::Trouble(fault.clone()));
+                    format!("nothing off the medium: {fault}")
+                }
             }
+        };
+        match logs {
+            0 => medium,
+            logs => format!("read {logs} log(s) over the console's login; {medium}"),
         }
     };
     dut.sink.emit(Event::StepEnded { step: step.into(), proof, took: clock.now().since(began) });
-    if !keep && let Err(fault) = provision::power_down(dut).await {
-        dut.sink.emit(Event::Trouble(fault));
-    }
-    for (name, role) in recordings {
-        // A failure is announced by the folder itself.
-        drop(folder.announce(name, role));
-    }
+}
+
+/// However the run went: nothing is left switched that should not be.
+async fn safe_state(dut: &LiveDut, sink: &JournalSink, keep: bool) {
+    let step = "safe state";
+    let clock = dut.console.log.clock().clone();
+    let began = clock.now();
+    sink.emit(Event::StepStarted { step: step.into() });
+    let made = provision::make_safe(dut, keep).await;
+    let (step, took) = (step.into(), clock.now().since(began));
+    sink.emit(match made {
+        Ok(proof) => Event::StepEnded { step, proof, took },
+        Err(fault) => {
+            let Decision { outcome, blame, because } =
+                adjudicate(&Cut::Rig(fault), &crate::adjudicate::Observed::healthy());
+            Event::StepFailed { step, outcome, blame, because: because.into(), took }
+        }
+    });
 }

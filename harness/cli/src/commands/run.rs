@@ -221,7 +221,7 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         Ok(opened) => opened,
         Err(fault) => {
             let error = CliError::from(fault.clone());
-            shakedown_runner::not_opened(head, fault, error.exit, &sink, verdict);
+            shakedown_runner::not_opened(head, fault, error.exit, &sink, shakedown_reports::verdict);
             let error = CliError { exit: with_reports(&sink.ledger(), &path, error.exit), ..error };
             return Err(error);
         }
@@ -244,7 +244,7 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
         folder: RunFolder::new(path.clone(), sink.clone()),
         recordings: folder::RECORDINGS.map(|(name, role)| (name.to_owned(), role.to_owned())).to_vec(),
         cancel: cancel.clone(),
-        verdict,
+        verdict: shakedown_reports::verdict,
     };
     let ended = shakedown_runner::run(request).await;
     for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
@@ -276,11 +276,6 @@ fn with_reports(ledger: &Ledger, folder: &std::path::Path, exit: ExitCode) -> Ex
             exit.and(error.exit)
         }
     }
-}
-
-fn verdict(ledger: &Ledger, exit: ExitCode) -> String {
-    let _ = exit;
-    shakedown_reports::verdict(ledger)
 }
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.

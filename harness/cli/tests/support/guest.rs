@@ -83,5 +83,7 @@ pub(crate) const KERNEL: &str = "Linux version 6.0.0-script\r\n";
 
 /// Up, with a login that answers line breaks.
 pub(crate) fn good() -> String {
-    format!("{KERNEL}micro: ready\r\nmicro login: {TAKE}\r\nLogin incorrect\r\n{AGAIN}")
+    // Not from the start again: the kernel's line would be a reboot.
+    let asks = format!("micro login: {TAKE}\r\nLogin incorrect\r\n").repeat(8);
+    format!("{KERNEL}micro: ready\r\n{asks}{HALT}")
 }

@@ -67,7 +67,8 @@ cases:
 ///
 /// `micro` is up at its login; its SSH port accepts and stays mute on the guest of [`serving_rig`].
 /// `micro-refused`, `micro-mute` and `micro-other` want a shell after it, on a port that is
-/// refused, stays mute, and says something that is not SSH.
+/// refused, stays mute, and says something that is not SSH. `micro-login` is `micro-refused` with
+/// the root login that the micro guests have on their console.
 pub(crate) fn documents(place: &Place, within: &str) {
     place.file("private/catalogue/micro-board.yaml", BOARD);
     place.file("private/suites/micro/looks.yaml", SUITE.replace("WITHIN", within));
@@ -78,6 +79,10 @@ pub(crate) fn documents(place: &Place, within: &str) {
         let text = text.replace("[micro]", &format!("[micro-{name}]")).replace("PORT", port) + shell;
         place.file(&format!("private/os/micro-{name}.yaml"), text);
     }
+    let login = "login: { prompt: 'micro login: ', user: root, shell: 'micro# ' }\nengine:";
+    let refused = std::fs::read_to_string(place.path("private/os/micro-refused.yaml")).unwrap();
+    let text = refused.replace("micro-refused", "micro-login").replacen("engine:", login, 1);
+    place.file("private/os/micro-login.yaml", text);
 }
 
 /// A rig whose one slot boots what is on its disk.

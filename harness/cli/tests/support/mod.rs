@@ -232,6 +232,7 @@ impl Run {
         assert_eq!((ran, exit.code()), (Some(i32::from(code)), code), "{verdict}");
         let results = self.results.as_ref().expect("a results.json");
         assert_eq!(results.exit_code, code, "results.json: {}", results.verdict_line);
+        assert_eq!(*verdict, results.verdict_line, "the sentence in the journal");
         assert_eq!(self.ledger.problems, [], "the journal is whole");
     }
 }

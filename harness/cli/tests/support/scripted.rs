@@ -11,8 +11,8 @@ use shakedown_console::Patterns;
 use shakedown_core::event::RunHead;
 use shakedown_core::profile::LoginProfile;
 use shakedown_core::{
-    Case, CaseId, CaseSpec, Clock, Cmd, Console, Cut, Deadline, Dut, Effect, Exit, Fut, Ledger, LoginTry,
-    NoFence, Ran, RealClock, Shell, ShellError, Shells, SshTarget, Unreachable,
+    Case, CaseId, CaseSpec, Clock, Cmd, Console, Cut, Deadline, Dut, Effect, Exit, Fut, LoginTry, NoFence,
+    Ran, RealClock, Shell, ShellError, Shells, SshTarget, Unreachable,
 };
 use shakedown_host::KeyPair;
 use shakedown_qemu::{MachineDoc, SlotRequest, doc::MachineName};
@@ -210,7 +210,7 @@ pub(crate) async fn run(place: &Place) -> Run {
         folder: RunFolder::new(folder.clone(), sink.clone()),
         recordings: Vec::new(),
         cancel: CancellationToken::new(),
-        verdict: |ledger: &Ledger, _| shakedown_reports::verdict(ledger),
+        verdict: shakedown_reports::verdict,
     };
     let exit = shakedown_runner::run(request).await.exit;
     let ledger = sink.ledger();

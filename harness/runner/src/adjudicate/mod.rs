@@ -9,7 +9,7 @@ mod signs;
 mod table;
 
 pub use signs::{BadLine, ConsoleState, CutKind, Observed, Sign};
-pub use table::{SYMPTOMS, Symptom, Verdict};
+pub use table::{ON_A_PASS, SYMPTOMS, Symptom, Verdict};
 
 use shakedown_core::{Blame, Cut, Failure, Fault, InfraKind, Outcome, ShellError, Unreachable};
 
@@ -34,6 +34,14 @@ pub fn adjudicate(cut: &Cut, observed: &Observed) -> Decision {
     decide(row, cut, observed)
 }
 
+/// Decides about a case that passed. `None`: nothing on the console speaks against it.
+pub fn adjudicate_pass(observed: &Observed) -> Option<Decision> {
+    let said = observed.bad.as_ref().map(|bad| &bad.line).or(observed.rebooted.as_ref())?;
+    let cut = |what: &str| Cut::Fail(Failure::new(what, "a console without it while the case ran", said));
+    let row = ON_A_PASS.iter().find(|row| row.all.iter().all(|sign| sign.holds(&cut(row.says), observed)))?;
+    Some(decide(row, &cut(row.says), observed))
+}
+
 fn decide(row: &'static Symptom, cut: &Cut, observed: &Observed) -> Decision {
     let (outcome, blame) = match row.verdict {
         Verdict::Fail(blame) => (Outcome::Fail(failure(row, cut, observed)), blame),
@@ -41,8 +49,10 @@ fn decide(row: &'static Symptom, cut: &Cut, observed: &Observed) -> Decision {
             let blame = signs::bad_line(cut, observed).map_or(Blame::Os, |line| line.blame);
             let outcome = match blame {
                 Blame::Rig => Outcome::Infra(infra(row, cut, observed)),
+                // What the harness did to the DUT: its own configuration, its own injection.
+                Blame::Harness => Outcome::Error { what: observed.seen(row.says, cut)[..2].join(": ") },
                 Blame::Undetermined => Outcome::Undetermined { seen: observed.seen(row.says, cut) },
-                _ => Outcome::Fail(failure(row, cut, observed)),
+                Blame::Os | Blame::Image => Outcome::Fail(failure(row, cut, observed)),
             };
             (outcome, blame)
         }

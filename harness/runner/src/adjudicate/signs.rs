@@ -14,12 +14,10 @@ pub enum ConsoleState {
     Alive,
     /// It spoke before, and not since.
     Quiet,
-    /// It has never said anything since power-on.
+    /// It has said nothing that can be read since the last boot began, and does not answer.
     NeverSpoke,
     /// The line is closed.
     Closed,
-    /// The slot has no console.
-    None,
 }
 
 /// A known-bad line that the console showed.
@@ -71,9 +69,8 @@ impl Observed {
         seen.push(match &self.console {
             ConsoleState::Alive => "the console is alive".into(),
             ConsoleState::Quiet => "the console is quiet".into(),
-            ConsoleState::NeverSpoke => "the console never spoke".into(),
+            ConsoleState::NeverSpoke => "the console said nothing since the boot began".into(),
             ConsoleState::Closed => "the console line is closed".into(),
-            ConsoleState::None => "there is no console".into(),
         });
         match self.power {
             Some(level) => seen.push(format!("power reads {level}")),
@@ -206,7 +203,7 @@ pub enum Sign {
     PowerOn,
     /// The console answered or spoke.
     ConsoleAlive,
-    /// The console never spoke.
+    /// The console said nothing since the boot began, and does not answer.
     ConsoleNeverSpoke,
     /// The console line is closed.
     ConsoleClosed,
@@ -222,10 +219,8 @@ pub enum Sign {
     Rebooted,
     /// The console showed a known-bad line.
     BadLine,
-    /// The boot got no further than power.
-    AtPower,
     /// The stage that did not come is seen over the network, and the console had shown those before it.
-    AfterLogin,
+    Outside,
 }
 
 impl Sign {
@@ -248,10 +243,7 @@ impl Sign {
             Self::PathMute => *path == NetPath::Mute,
             Self::Rebooted => observed.rebooted.is_some(),
             Self::BadLine => observed.bad.is_some(),
-            Self::AtPower => matches!(cut, Cut::Boot(BootFailure::Late { after, .. }) if after == "power"),
-            Self::AfterLogin => {
-                matches!(cut, Cut::Boot(BootFailure::Late { after, .. }) if after == "login" || after == "userspace" || after == "shell")
-            }
+            Self::Outside => matches!(cut, Cut::Boot(BootFailure::Late { outside: true, .. })),
         }
     }
 }

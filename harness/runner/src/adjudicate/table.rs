@@ -7,8 +7,8 @@ use super::signs::CutKind::{
     Hung, Late, Mangled, Mute, NoRoute, Refusal, Refused, Rig, WrongHostKey,
 };
 use super::signs::Sign::{
-    AfterLogin, AtPower, BadLine, ConsoleAlive, ConsoleClosed, ConsoleNeverSpoke, HostSick, PathMute,
-    PathRefused, PathSpeaks, PowerOff, PowerOn, ProcessDied, Rebooted, RigNetworkDown, Starved, SwitchedOff,
+    BadLine, ConsoleAlive, ConsoleClosed, ConsoleNeverSpoke, HostSick, Outside, PathMute, PathRefused,
+    PathSpeaks, PowerOff, PowerOn, ProcessDied, Rebooted, RigNetworkDown, Starved, SwitchedOff,
 };
 use super::{CutKind, NO_KIND, Sign};
 
@@ -87,6 +87,24 @@ const fn rig(
     Symptom { id, cut, all, verdict: Verdict::Infra, infra, says }
 }
 
+/// What makes a case that passed something else: what the console said while it ran.
+pub const ON_A_PASS: &[Symptom] = &[
+    row(
+        "bad-line-in-passing-case",
+        &[],
+        &[BadLine],
+        Verdict::AsTheLineSays,
+        "the case passed, and the console showed a known-bad line while it ran",
+    ),
+    row(
+        "rebooted-in-passing-case",
+        &[],
+        &[Rebooted],
+        Verdict::Fail(Blame::Os),
+        "the case passed, and the DUT rebooted by itself while it ran",
+    ),
+];
+
 /// What decides when no row fits.
 pub(super) const NO_ROW: Symptom =
     row("no-row", ANY, &[], Verdict::Undetermined, "no symptom in the table fits what was seen");
@@ -132,44 +150,45 @@ pub const SYMPTOMS: &[Symptom] = &[
     row("stage-missing", &[BootOrder], &[], Verdict::Fail(Blame::Os), "a boot stage was left out"),
     rig("console-closed", &[BootClosed], &[ConsoleClosed], InfraKind::Console, "the console line was closed"),
     row(
-        "dark-from-power-on",
-        &[BootLate],
-        &[AtPower, ConsoleNeverSpoke],
-        Verdict::Undetermined,
-        "nothing was ever seen on the console: the DUT is dead, or its console is not connected",
-    ),
-    row(
         "no-ssh-after-login",
         &[BootLate],
-        &[AfterLogin, PathRefused],
+        &[Outside, PathRefused],
         Verdict::Fail(Blame::Os),
         "the DUT is up and its SSH port is refused",
     ),
     row(
         "mute-ssh-after-login",
         &[BootLate],
-        &[AfterLogin, PathMute],
+        &[Outside, PathMute],
         Verdict::Fail(Blame::Os),
         "the DUT is up, and its SSH server accepts and stays mute",
     ),
     rig(
         "no-network-at-boot",
         &[BootLate],
-        &[AfterLogin, RigNetworkDown],
+        &[Outside, RigNetworkDown],
         InfraKind::Network,
         "the DUT is up and the rig's own network is down",
     ),
     row(
         "not-ready-after-login",
         &[BootLate],
-        &[AfterLogin, PathSpeaks],
+        &[Outside, PathSpeaks],
         Verdict::Fail(Blame::Os),
         "the DUT is up and SSH answers, but it does not become ready",
+    ),
+    // An OS whose console is silent by design has answered above, if its network does.
+    row(
+        "dark-from-power-on",
+        &[BootLate],
+        &[ConsoleNeverSpoke],
+        Verdict::Undetermined,
+        "nothing was seen on the console since the boot began: the DUT is dead, or its console is not connected",
     ),
     row(
         "no-network-after-login",
         &[BootLate],
-        &[AfterLogin],
+        &[Outside],
         Verdict::Undetermined,
         "the DUT is up and its network does not answer: the DUT or the cable",
     ),

@@ -18,8 +18,9 @@ fn shell(unreachable: Unreachable) -> Cut {
     Cut::Shell(ShellError::Dut(unreachable))
 }
 
-fn late(after: &str) -> Cut {
-    Cut::Boot(BootFailure::Late { stage: "next".into(), after: after.into(), stop: stop() })
+/// A stage did not come that the console shows, or that is seen from outside.
+fn late(outside: bool) -> Cut {
+    Cut::Boot(BootFailure::Late { stage: "next".into(), after: "before".into(), outside, stop: stop() })
 }
 
 fn with(change: impl FnOnce(&mut Observed)) -> Observed {
@@ -112,25 +113,19 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
             "infra",
             Blame::Rig,
         ),
+        ("no-ssh-after-login", late(true), path(NetPath::Refused), "fail", Blame::Os),
+        ("mute-ssh-after-login", late(true), path(NetPath::Mute), "fail", Blame::Os),
+        ("no-network-at-boot", late(true), path(NetPath::RigDown("no carrier".into())), "infra", Blame::Rig),
+        ("not-ready-after-login", late(true), Observed::healthy(), "fail", Blame::Os),
         (
             "dark-from-power-on",
-            late("power"),
+            late(false),
             with(|o| o.console = ConsoleState::NeverSpoke),
             "undetermined",
             Blame::Undetermined,
         ),
-        ("no-ssh-after-login", late("login"), path(NetPath::Refused), "fail", Blame::Os),
-        ("mute-ssh-after-login", late("login"), path(NetPath::Mute), "fail", Blame::Os),
-        (
-            "no-network-at-boot",
-            late("login"),
-            path(NetPath::RigDown("no carrier".into())),
-            "infra",
-            Blame::Rig,
-        ),
-        ("not-ready-after-login", late("shell"), Observed::healthy(), "fail", Blame::Os),
-        ("no-network-after-login", late("login"), path(NetPath::Silent), "undetermined", Blame::Undetermined),
-        ("stuck-at-boot", late("kernel"), Observed::healthy(), "fail", Blame::Os),
+        ("no-network-after-login", late(true), path(NetPath::Silent), "undetermined", Blame::Undetermined),
+        ("stuck-at-boot", late(false), Observed::healthy(), "fail", Blame::Os),
         ("ssh-refused", closed(), path(NetPath::Refused), "fail", Blame::Os),
         ("ssh-mute", mute(), path(NetPath::Mute), "fail", Blame::Os),
         ("session-ended", closed(), Observed::healthy(), "fail", Blame::Os),
@@ -198,7 +193,7 @@ fn a_full_disk_fails_with_its_own_words() {
 
 #[test]
 fn what_no_row_knows_is_undetermined() {
-    let nothing = with(|o| (o.power, o.console, o.path) = (None, ConsoleState::None, NetPath::Unknown));
+    let nothing = with(|o| (o.power, o.console, o.path) = (None, ConsoleState::Quiet, NetPath::Unknown));
     let decision = adjudicate(&shell(Unreachable::NoRoute("timeout".into())), &nothing);
     assert_eq!((decision.because, decision.blame), ("no-row", Blame::Undetermined));
 }
@@ -208,6 +203,57 @@ fn a_known_bad_line_carries_its_own_blame() {
     let rig_line = with(|o| o.bad = Some(bad(Blame::Rig)));
     let decision = adjudicate(&shell(Unreachable::Closed("EOF".into())), &rig_line);
     assert_eq!((decision.outcome.word(), decision.blame), ("infra", Blame::Rig));
+}
+
+#[test]
+fn a_bad_line_of_the_harness_is_its_error() {
+    let line = with(|o| o.bad = Some(bad(Blame::Harness)));
+    let boot = Cut::Boot(BootFailure::Bad {
+        id: "config-not-valid".into(),
+        says: "the OS cannot read the configuration that was injected".into(),
+        blame: Blame::Harness,
+        stage: "kernel".into(),
+        lines: vec!["config.json is not valid".into()],
+    });
+    for (cut, observed) in [(shell(Unreachable::Closed("EOF".into())), &line), (boot, &Observed::healthy())] {
+        let decision = adjudicate(&cut, observed);
+        assert_eq!((decision.outcome.word(), decision.blame), ("error", Blame::Harness), "{decision:?}");
+    }
+    assert_eq!(adjudicate_pass(&line).unwrap().outcome.word(), "error");
+}
+
+/// A console cable that was pulled after an earlier boot, or a board that died: it cannot be told.
+#[test]
+fn silence_is_not_blamed_on_the_os_and_a_silent_os_is_judged_by_its_network() {
+    let silent = |path| with(|o| (o.console, o.path) = (ConsoleState::NeverSpoke, path));
+    for (outside, path, because) in [
+        (false, NetPath::Silent, "dark-from-power-on"),
+        (false, NetPath::Speaks, "dark-from-power-on"),
+        (true, NetPath::Silent, "dark-from-power-on"),
+        (true, NetPath::Refused, "no-ssh-after-login"),
+        (true, NetPath::Speaks, "not-ready-after-login"),
+    ] {
+        assert_eq!(adjudicate(&late(outside), &silent(path)).because, because);
+    }
+}
+
+#[test]
+fn a_case_that_passed_is_held_to_what_the_console_said() {
+    assert_eq!(adjudicate_pass(&Observed::healthy()), None);
+    let decided = |change: fn(&mut Observed)| {
+        let decision = adjudicate_pass(&with(change)).expect("a decision");
+        (decision.because, decision.outcome.word(), decision.blame)
+    };
+    let rows = [
+        ("bad-line-in-passing-case", decided(|o| o.bad = Some(bad(Blame::Os))), "fail", Blame::Os),
+        ("bad-line-in-passing-case", decided(|o| o.bad = Some(bad(Blame::Rig))), "infra", Blame::Rig),
+        ("rebooted-in-passing-case", decided(|o| o.rebooted = Some("GRUB".into())), "fail", Blame::Os),
+    ];
+    for (row, got, word, blame) in rows {
+        assert_eq!(got, (row, word, blame));
+    }
+    let oops = adjudicate_pass(&with(|o| o.bad = Some(bad(Blame::Os)))).unwrap().outcome;
+    assert!(matches!(oops, Outcome::Fail(failure) if failure.got == "Kernel panic - not syncing"));
 }
 
 #[test]

@@ -1,0 +1,166 @@
+//! Board, profile, stages, image and cases of the simulated DUT.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_core::profile::{ConfigProfile, EngineProfile, LoginProfile, SshProfile};
+use shakedown_core::{
+    Arch, BadSpec, Blame, Board, BootSpec, Case, CaseId, CaseSpec, Cut, Deadline, Dut, Effect, Fut,
+    OsProfile, Provision, Seen, Sha, StageSpec,
+};
+
+/// The size of the medium.
+pub(crate) const DISK: u64 = 4 << 20;
+const FIRST: u64 = 1 << 20;
+const FAT: u64 = 2 << 20;
+
+/// An image of this size with one FAT partition, `SIM-BOOT`, that holds an empty config.json.
+pub(crate) fn image(size: u64) -> Vec<u8> {
+    let mut disk = vec![0; size as usize];
+    disk[0] = 0xf4;
+    disk[450] = 0x0c;
+    disk[454..458].copy_from_slice(&((FIRST / 512) as u32).to_le_bytes());
+    disk[458..462].copy_from_slice(&((FAT / 512) as u32).to_le_bytes());
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let mut part = Cursor::new(&mut disk[FIRST as usize..(FIRST + FAT) as usize]);
+    let options = fatfs::FormatVolumeOptions::new().volume_label(*b"SIM-BOOT   ");
+    fatfs::format_volume(&mut part, options).unwrap();
+    part.seek(SeekFrom::Start(0)).unwrap();
+    let fs = fatfs::FileSystem::new(part, fatfs::FsOptions::new()).unwrap();
+    fs.root_dir().create_file("config.json").unwrap().write_all(b"{}\n").unwrap();
+    fs.unmount().unwrap();
+    disk
+}
+
+pub(crate) fn board() -> Board {
+    Board {
+        slug: "sim-board".into(),
+        name: "Simulated".into(),
+        arch: Arch::Amd64,
+        soc: None,
+        capabilities: BTreeSet::new(),
+        provision: Provision::SdCard,
+        baud: 115_200,
+        min_off: Duration::ZERO,
+        stages: Vec::new(),
+        bad: Vec::new(),
+        config_txt: Vec::new(),
+        hash: Sha([0; 32]),
+    }
+}
+
+/// An OS with a login on its console.
+pub(crate) fn profile() -> OsProfile {
+    let keys = BTreeMap::from([("hostname".to_owned(), "hostname".to_owned())]);
+    OsProfile {
+        id: "sim".into(),
+        name: "Simulated".into(),
+        os_release_ids: Vec::new(),
+        offers: BTreeSet::new(),
+        ssh: SshProfile { port: 22, user: "root".into(), fingerprint: None },
+        login: Some(LoginProfile {
+            prompt: "login: ".into(),
+            user: "root".into(),
+            password: None,
+            shell: "# ".into(),
+        }),
+        engine: EngineProfile {
+            command: "none".into(),
+            unit: "none.service".into(),
+            process: "none".into(),
+            healthy: "true".into(),
+            tcp_port: 1,
+        },
+        partitions: BTreeMap::from([("boot".to_owned(), "SIM-BOOT".to_owned())]),
+        config: ConfigProfile { file: "config.json".into(), mounted: "/config.json".into(), keys },
+        update: None,
+        facts: BTreeMap::new(),
+        budgets: BTreeMap::new(),
+        stages: Vec::new(),
+        bad: Vec::new(),
+        evidence: vec!["boot:/config.json".into()],
+        shutdown: Duration::from_secs(10),
+        hash: Sha([0; 32]),
+    }
+}
+
+/// Kernel and userspace on the console, then the shell.
+pub(crate) fn spec() -> BootSpec {
+    let stage = |name: &str, seen| StageSpec {
+        name: name.into(),
+        seen,
+        within: Duration::from_secs(20),
+        typical: None,
+        optional: false,
+        once: name == "kernel",
+    };
+    let bad = |id: &str, pattern: &str, blame| BadSpec {
+        id: id.into(),
+        pattern: pattern.into(),
+        says: format!("it said {pattern}"),
+        blame,
+        drain: Duration::ZERO,
+    };
+    BootSpec {
+        stages: vec![
+            stage("kernel", Seen::Console(vec!["Linux version".into()])),
+            stage("userspace", Seen::Console(vec!["sim: up".into()])),
+            stage("shell", Seen::Shell),
+        ],
+        bad: vec![bad("oops", "BUG: unable to handle", Blame::Os)],
+    }
+}
+
+type Does = for<'a> fn(&'a dyn Dut, &'a Deadline) -> Fut<'a, Result<(), Cut>>;
+
+struct Made {
+    spec: CaseSpec,
+    prepare: Does,
+    run: Box<dyn Fn() + Send + Sync>,
+    then: Does,
+}
+
+impl Case for Made {
+    fn spec(&self) -> &CaseSpec {
+        &self.spec
+    }
+
+    fn prepare<'a>(&'a self, dut: &'a dyn Dut, by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
+        (self.prepare)(dut, by)
+    }
+
+    fn run<'a>(&'a self, dut: &'a dyn Dut, by: &'a Deadline) -> Fut<'a, Result<(), Cut>> {
+        (self.run)();
+        (self.then)(dut, by)
+    }
+}
+
+fn named(name: &str, effect: Effect) -> CaseSpec {
+    CaseSpec {
+        id: CaseId(format!("sim::case::{name}")),
+        title: name.to_owned(),
+        needs: BTreeSet::new(),
+        effect,
+        within: Duration::from_secs(60),
+        after: Vec::new(),
+        sabotage: Vec::new(),
+    }
+}
+
+/// A case that changes the world and then does this.
+pub(crate) fn case(
+    name: &str,
+    effect: Effect,
+    run: impl Fn() + Send + Sync + 'static,
+    then: Does,
+) -> Arc<dyn Case> {
+    let prepare: Does = |_, _| Box::pin(async { Ok(()) });
+    Arc::new(Made { spec: named(name, effect), prepare, run: Box::new(run), then })
+}
+
+/// A case that shares a reboot.
+pub(crate) fn sharing(name: &str, prepare: Does, then: Does) -> Arc<dyn Case> {
+    Arc::new(Made { spec: named(name, Effect::SharesReboot), prepare, run: Box::new(|| ()), then })
+}
