@@ -190,6 +190,16 @@ pub enum WriteError {
     /// The medium or the host is at fault.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The medium holds something else, and was not to be written.
+    #[error("{endpoint} does not hold {}: {what}", path.display())]
+    Differs {
+        /// The image's file.
+        path: PathBuf,
+        /// The medium's path.
+        endpoint: String,
+        /// The first difference, with its partition where it has one.
+        what: String,
+    },
     /// The progress callback asked to stop.
     #[error("interrupted while {phase}, after {done} bytes")]
     Cancelled {

@@ -9,6 +9,7 @@
 //! ImageSource::open_identified(&Arc<Identity>) -> Result<ImageSource, _>      // compared by chunk, no second SHA-256
 //! write_image(&mut ImageSource, &mut dyn Medium, &mut OnProgress) -> Result<Written, WriteError>
 //! prove_holds(&mut ImageSource, &mut dyn Medium, &mut OnProgress) -> Result<Written, WriteError>
+//! prove_kept(&mut ImageSource, &mut dyn Medium, &Mutable, &mut OnProgress) -> Result<Written, WriteError>   // but what its OS writes
 //! FileMedium::create(&Path, size) | open | open_read_only -> Rig<FileMedium>
 //! read_layout(&mut dyn Medium) -> Result<Layout, TableError>                   // GPT, MBR; file systems by superblock
 //! inspect(&mut dyn Medium) -> Result<DiskInfo, TableError>                     // + os-release, config.json, boot hints
@@ -29,6 +30,7 @@ mod files;
 mod identify;
 mod inspect;
 mod json;
+mod kept;
 mod layout;
 mod pipeline;
 mod progress;
@@ -44,6 +46,7 @@ pub use files::{EntryKind, FileRead, FsError, Replay, Tree, TreeEntry, TreeLimit
 pub use identify::{Identity, identify};
 pub use inspect::{BootHints, DiskInfo, ImageInfo, OsRelease, Text, inspect, inspect_image};
 pub use json::{Change, JsonError};
+pub use kept::{Kept, Mutable, prove_kept};
 pub use layout::{Fs, FsKind, Layout, NoPartition, Partition, Select, Table, TableError, read_layout};
 pub use progress::{OnProgress, Phase, Progress};
 pub use slice::MediumReader;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use shakedown_core::{Fault, InfraKind, Medium, MediumId, Sha, Source as _};
 
 use crate::digest::ChunkMap;
 use crate::error::WriteError;
+use crate::kept::{Hashes, Kept};
 use crate::pipeline::{AHEAD, Drained, Fed, Part, chunk_map, drain};
 use crate::progress::{Meter, OnProgress, Phase, Stopped};
 use crate::source::ImageSource;
@@ -20,7 +21,8 @@ const PIECE: usize = 1 << 20;
 
 /// Proof that a medium holds an image: what was read from the medium is what the image says.
 ///
-/// Only [`write_image`] and [`prove_holds`] make one.
+/// Only [`write_image`], [`prove_holds`] and [`crate::prove_kept`] make one; the last proves the
+/// parts that [`Written::kept`] names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Written {
     image: PathBuf,
@@ -39,9 +41,43 @@ pub struct Written {
     #[serde(with = "shakedown_core::time::millis")]
     verify_time: Duration,
     medium: MediumId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<Kept>,
 }
 
 impl Written {
+    /// Of a medium that was not written, and of which only a part was compared.
+    pub(crate) fn kept_as(
+        image: &Path,
+        [source, payload, compared]: Hashes,
+        bytes: u64,
+        verify_time: Duration,
+        medium: &MediumId,
+        kept: Kept,
+    ) -> Self {
+        Self {
+            image: image.to_owned(),
+            source,
+            payload,
+            expected: compared,
+            read_back: compared,
+            bytes,
+            data_bytes: bytes,
+            hole_bytes: 0,
+            wrote: false,
+            write_time: Duration::ZERO,
+            flush_time: Duration::ZERO,
+            verify_time,
+            medium: medium.clone(),
+            kept: Some(kept),
+        }
+    }
+
+    /// What was compared, where that is not the whole image.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
     /// Where the image lay.
     pub fn image(&self) -> &PathBuf {
         &self.image
@@ -106,7 +142,8 @@ pub fn write_image(
     transfer(source, medium, progress, true)
 }
 
-/// Proves that the medium holds the image already, without writing; the fault of a medium that does not names the first difference.
+/// Proves that the medium holds the whole image already, without writing; the error of a medium that
+/// does not names the first difference.
 pub fn prove_holds(
     source: &mut ImageSource,
     medium: &mut dyn Medium,
@@ -169,7 +206,7 @@ fn transfer(
     let flush_time = meter.phase(Phase::Verify);
     let got = read_back(medium, &map, &mut meter)?;
     if let Some((off, expected, got)) = map.first_difference(&got) {
-        return Err(differs(medium, off, expected, got, wrote).into());
+        return Err(differs(source, medium, off, (expected, got), wrote));
     }
     Ok(Written {
         image: source.path().to_owned(),
@@ -185,6 +222,7 @@ fn transfer(
         flush_time,
         verify_time: meter.elapsed(),
         medium: medium.identity().clone(),
+        kept: None,
     })
 }
 
@@ -223,11 +261,11 @@ fn read_back(
     })
 }
 
-fn cancelled(Stopped { phase, done }: Stopped) -> WriteError {
+pub(crate) fn cancelled(Stopped { phase, done }: Stopped) -> WriteError {
     WriteError::Cancelled { phase, done }
 }
 
-fn broken(medium: &dyn Medium, op: &str, off: u64, error: &io::Error) -> WriteError {
+pub(crate) fn broken(medium: &dyn Medium, op: &str, off: u64, error: &io::Error) -> WriteError {
     let endpoint = &medium.identity().path;
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let fault = if full {
@@ -242,15 +280,22 @@ fn broken(medium: &dyn Medium, op: &str, off: u64, error: &io::Error) -> WriteEr
     fault.because(error).into()
 }
 
-fn differs(medium: &dyn Medium, off: u64, expected: Option<Sha>, got: Option<Sha>, wrote: bool) -> Fault {
+fn differs(
+    source: &ImageSource,
+    medium: &dyn Medium,
+    off: u64,
+    (expected, got): (Option<Sha>, Option<Sha>),
+    wrote: bool,
+) -> WriteError {
     let name = |sha: Option<Sha>| sha.map_or("zeros".to_owned(), |sha| format!("SHA-256 {sha}"));
-    let op = if wrote { "read back" } else { "prove" };
-    let hint = if wrote {
-        "the medium does not keep what is written: replace it"
-    } else {
-        "the medium does not hold this image: run without --no-flash"
-    };
-    Fault::new(InfraKind::Medium, "media", op, &medium.identity().path)
-        .expected(format!("{} in the chunk at byte {off}", name(expected)), name(got))
-        .hint(hint)
+    let (expected, got) = (format!("{} in the chunk at byte {off}", name(expected)), name(got));
+    let endpoint = medium.identity().path.clone();
+    if !wrote {
+        let what = format!("expected {expected}, got {got}");
+        return WriteError::Differs { path: source.path().to_owned(), endpoint, what };
+    }
+    Fault::new(InfraKind::Medium, "media", "read back", endpoint)
+        .expected(expected, got)
+        .hint("the medium does not keep what is written: replace it")
+        .into()
 }

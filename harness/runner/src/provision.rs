@@ -1,5 +1,6 @@
 //! From an image file to a powered DUT. Only a proven write can be booted, by type.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cut, Event, Fault, InfraKind, Level, Mark, Proof, Resets, SeenBy, Side, Stop, Storage,
+    BootReport, Cut, Event, Fault, InfraKind, Level, Mark, OsProfile, Proof, Resets, SeenBy, Side, Stop,
+    Storage,
 };
-use shakedown_media::{EditError, FsError, Identity as Identified, ImageSource, Select, WriteError, Written};
+use shakedown_media::{
+    EditError, FsError, Identity as Identified, ImageSource, Mutable, Select, WriteError, Written,
+};
 
 use crate::climb::{self, Ascent};
 use crate::dut::LiveDut;
@@ -43,6 +47,17 @@ impl Provisioned {
     pub(crate) fn proof(&self) -> String {
         let written = &self.written;
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        if let Some(kept) = written.kept() {
+            return format!(
+                "read {} MiB, not written: partition table, {} and {} file(s) of the boot partition are as in \
+                 payload SHA-256 {}; not compared, for the OS writes them: {}",
+                mib(written.bytes()),
+                kept.equal.join(", "),
+                kept.files,
+                written.payload(),
+                kept.left_out.join(", ")
+            );
+        }
         let verb = if written.wrote() { "wrote and read back" } else { "read" };
         format!(
             "{verb} {} MiB ({} MiB of data, the rest zeros), equal to payload SHA-256 {}",
@@ -58,6 +73,8 @@ impl Provisioned {
 pub(crate) enum ProvisionError {
     /// The image is not fit: exit code 2.
     Refused(String),
+    /// The medium does not hold the image, and was not to be written: exit code 2.
+    NotHeld(String),
     /// The rig broke.
     Fault(Box<Fault>),
     /// The run was interrupted.
@@ -67,7 +84,7 @@ pub(crate) enum ProvisionError {
 impl std::fmt::Display for ProvisionError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Refused(why) => f.write_str(why),
+            Self::Refused(why) | Self::NotHeld(why) => f.write_str(why),
             Self::Fault(fault) => fault.fmt(f),
             Self::Cancelled => f.write_str("interrupted"),
         }
@@ -85,6 +102,7 @@ impl From<WriteError> for ProvisionError {
         match error {
             WriteError::Fault(fault) => fault.into(),
             WriteError::Cancelled { .. } => Self::Cancelled,
+            WriteError::Differs { .. } => Self::NotHeld(error.to_string()),
             refused => Self::Refused(refused.to_string()),
         }
     }
@@ -118,6 +136,7 @@ pub(crate) async fn write(
     let by = dut.wait(step, WRITE).at_rig_pace();
     let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
     let (sink, image, limit) = (dut.sink.clone(), image.clone(), by.clone());
+    let mutable = mutable(&dut.profile);
     let far = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let so_far = far.clone();
     let work = move || -> Result<Written, WriteError> {
@@ -134,7 +153,7 @@ pub(crate) async fn write(
             if limit.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         if only_prove {
-            shakedown_media::prove_holds(&mut source, &mut medium, &mut progress)
+            shakedown_media::prove_kept(&mut source, &mut medium, &mutable, &mut progress)
         } else {
             shakedown_media::write_image(&mut source, &mut medium, &mut progress)
         }
@@ -151,6 +170,22 @@ pub(crate) async fn write(
             Err(fault.stopped(by.stop(last_seen())).into())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What the OS writes on its medium: all but its roots, the configuration document, and what it
+/// keeps on the boot partition for itself.
+fn mutable(profile: &OsProfile) -> Mutable {
+    let own = profile.partitions.iter().filter(|(role, _)| *role != "boot" && !role.starts_with("root"));
+    let kept = profile.evidence.iter().filter_map(|place| place.strip_prefix("boot:"));
+    let files: BTreeSet<_> = kept
+        .chain(Some(profile.config.file.as_str()))
+        .map(|path| path.trim_start_matches('/').to_owned())
+        .collect();
+    Mutable {
+        partitions: own.map(|(_, label)| label.clone()).collect(),
+        boot: profile.partitions.get("boot").cloned().unwrap_or_default(),
+        files: files.into_iter().collect(),
     }
 }
 

@@ -317,6 +317,14 @@ async fn step<T>(
                 Failure::new("the image was refused", "an image that can be written and proven", why);
             (Outcome::Fail(failure), Blame::Image, "image-refused")
         }
+        Err(ProvisionError::NotHeld(why)) => {
+            let failure = Failure::new(
+                "the medium does not hold the image: run without --no-flash",
+                "a medium that an earlier run wrote with this image",
+                why,
+            );
+            (Outcome::Fail(failure), Blame::Image, "image-not-held")
+        }
         Err(ProvisionError::Fault(fault)) => {
             let Decision { outcome, blame, because } =
                 adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy());

@@ -6,7 +6,7 @@ use shakedown_core::ledger::Attempt;
 use shakedown_core::{
     Cmd, Effect, Evidence, ExitCode, Fut, Ledger, Level, NetPath, Outcome, Reboot, SeenBy, Unreachable,
 };
-use sim::{GOOD, Sim, case, sharing, usual};
+use sim::{GOOD, ROOT, Sim, case, sharing, usual};
 
 const BOOT: &str = shakedown_runner::BOOT;
 
@@ -350,4 +350,33 @@ async fn a_session_that_ends_in_a_case_is_told_from_the_network() {
     )];
     let (_, ledger) = sim.run().await;
     assert_eq!(judged(&ledger, "::looks"), ("fail", "session-ended".into()));
+}
+
+/// What an earlier run wrote is booted again, though the configuration in it is that run's.
+#[tokio::test]
+async fn a_medium_that_was_booted_is_proven_without_writing_it() {
+    use std::os::unix::fs::FileExt;
+
+    let mut sim = Sim::new();
+    let (first, _) = sim.run().await;
+    sim.no_flash = true;
+    let (second, ledger) = sim.run().await;
+    assert_eq!((first, second), (ExitCode::Ok, ExitCode::Ok), "{ledger:#?}");
+    let said = proof(&ledger, "prove image");
+    let what = "not written: partition table, the boot code, partition 2 (no label) and 1 file(s) \
+                of the boot partition are as in payload";
+    assert!(
+        said.contains(what) && said.ends_with("not compared, for the OS writes them: config.json"),
+        "{said}"
+    );
+    // A root that is another one's is named, and nothing is booted.
+    let disk = std::fs::File::options().write(true).open(sim.path("disk")).unwrap();
+    disk.write_all_at(b"x", ROOT + 4097).unwrap();
+    let (exit, ledger) = sim.run().await;
+    assert_eq!(exit, ExitCode::Refused);
+    let step = ledger.steps.iter().find(|step| step.name == "prove image").unwrap();
+    let Some((Outcome::Fail(failure), _, because)) = &step.failed else { panic!("{step:?}") };
+    let differs = format!("partition 2 (no label) differs from the image at byte {}", ROOT + 4097);
+    assert!(failure.got.contains(&differs) && because == "image-not-held", "{failure:?}");
+    assert_eq!(sim.world().boots, 2);
 }

@@ -85,7 +85,7 @@ pub fn boot_late() -> Vec<u8> {
     });
     let failure =
         Failure::new("login not reached after userspace", "stage login within 54.0 s", stop.to_string());
-    let late = BootFailure::Late { stage: "login".into(), after: "userspace".into(), stop };
+    let late = BootFailure::Late { stage: "login".into(), after: "userspace".into(), outside: false, stop };
     tale.boot_fails(late, Outcome::Fail(failure), Blame::Os, "late-console-alive");
     blocked(&mut tale);
     tale.finish(ExitCode::Failed, "FAIL (OS)")

@@ -16,13 +16,21 @@ pub(crate) const DISK: u64 = 4 << 20;
 const FIRST: u64 = 1 << 20;
 const FAT: u64 = 2 << 20;
 
-/// An image of this size with one FAT partition, `SIM-BOOT`, that holds an empty config.json.
+/// Where the root partition begins.
+pub(crate) const ROOT: u64 = 3 << 20;
+
+/// An image of this size with a FAT partition, `SIM-BOOT`, that holds an empty config.json and a
+/// kernel, and a root partition behind it.
 pub(crate) fn image(size: u64) -> Vec<u8> {
     let mut disk = vec![0; size as usize];
     disk[0] = 0xf4;
     disk[450] = 0x0c;
     disk[454..458].copy_from_slice(&((FIRST / 512) as u32).to_le_bytes());
     disk[458..462].copy_from_slice(&((FAT / 512) as u32).to_le_bytes());
+    disk[466] = 0x83;
+    disk[470..474].copy_from_slice(&((ROOT / 512) as u32).to_le_bytes());
+    disk[474..478].copy_from_slice(&1024_u32.to_le_bytes());
+    disk[ROOT as usize..][..512 << 10].fill(0x5a);
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     let mut part = Cursor::new(&mut disk[FIRST as usize..(FIRST + FAT) as usize]);
     let options = fatfs::FormatVolumeOptions::new().volume_label(*b"SIM-BOOT   ");
@@ -30,6 +38,7 @@ pub(crate) fn image(size: u64) -> Vec<u8> {
     part.seek(SeekFrom::Start(0)).unwrap();
     let fs = fatfs::FileSystem::new(part, fatfs::FsOptions::new()).unwrap();
     fs.root_dir().create_file("config.json").unwrap().write_all(b"{}\n").unwrap();
+    fs.root_dir().create_file("kernel").unwrap().write_all(b"a kernel").unwrap();
     fs.unmount().unwrap();
     disk
 }

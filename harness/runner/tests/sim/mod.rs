@@ -23,7 +23,7 @@ use shakedown_media::FileMedium;
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use docs::{case, profile, sharing, spec};
+pub(crate) use docs::{ROOT, case, profile, sharing, spec};
 
 /// How much faster than the wall's the DUT's clock goes.
 const FAST: u32 = 20;
@@ -104,6 +104,7 @@ pub(crate) struct Sim {
     pub(crate) cases: Vec<Arc<dyn Case>>,
     pub(crate) repeat: u32,
     pub(crate) keep: bool,
+    pub(crate) no_flash: bool,
     pub(crate) power: bool,
     pub(crate) safe: Level,
     /// Bytes of the control image, if there is one.
@@ -137,6 +138,7 @@ impl Sim {
             cases: Vec::new(),
             repeat: 1,
             keep: false,
+            no_flash: false,
             power: true,
             safe: Level::Off,
             control: None,
@@ -213,7 +215,7 @@ impl Sim {
             cases: self.cases.clone(),
             repeat: self.repeat,
             keep: self.keep,
-            no_flash: false,
+            no_flash: self.no_flash,
             control: self.control.map(|size| self.image("control", size)),
             identity: Identity {
                 hostname: "sim".into(),
