@@ -18,10 +18,7 @@ const ROLES: [&str; 2] = ["boot", "data"];
 const KEYS: [&str; 1] = ["ssh-keys"];
 
 /// Checks the document, merges the families' stages below it and completes it.
-pub(crate) fn resolve(
-    own: &Loaded<OsDoc>,
-    families: &[Loaded<FamilyDoc>],
-) -> Result<OsProfile, BoardsError> {
+pub(crate) fn resolve(own: &Loaded<OsDoc>, families: &[Loaded<FamilyDoc>]) -> Result<OsProfile, BoardsError> {
     let mut boot = Boot::default();
     for family in families {
         only_boot(own, family)?;

@@ -121,10 +121,11 @@ fn built(verb: &str, rest: &[&str]) -> anyhow::Result<()> {
     cargo([verb].iter().chain(FEATURES).chain(rest)).run()
 }
 
-/// While cargo compiles the tests.
+/// Both architectures and what updates them, while cargo compiles the tests.
 fn build_images() -> anyhow::Result<Background> {
     let log = target_dir().join("xtask/images.log");
-    line([shakedown().as_os_str(), "image".as_ref(), "build".as_ref()]).background(&log)
+    let shakedown = shakedown().display().to_string();
+    line([shakedown.as_str(), "image", "build", "--arch", "all", "--updates"]).background(&log)
 }
 
 fn summary(tally: &Tally, chosen: usize, took: Duration, full: bool) -> anyhow::Result<()> {
