@@ -84,7 +84,10 @@ impl Plan {
         args.opt("display", "none");
         args.flag("S");
         args.opt("machine", self.machine(machine));
-        args.opt("accel", Props::word("tcg").kv("thread", "multi").kv("tb-size", "512"));
+        // MiB of translated code. Measured with the demo run on a quiet 2-core host: 304 s with 512,
+        // where a reboot has much stale code to invalidate (20 s in GRUB instead of 7; with 2048
+        // longer than its deadline), 281 s with 160, which the engine's programs overflow, 241 s with 320.
+        args.opt("accel", Props::word("tcg").kv("thread", "multi").kv("tb-size", "320"));
         args.opt("cpu", machine.cpu);
         args.opt("smp", doc.cpus.to_string());
         args.opt("m", format!("{}M", doc.memory.0 >> 20));
