@@ -10,6 +10,9 @@ static CATALOGUE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/catalogue");
 static FAMILIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/families");
 static OS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/os");
 
+/// What a folder of private documents is made of; the suites' own crate reads the last.
+const PARTS: [&str; 4] = ["catalogue", "families", "os", "suites"];
+
 /// Documents of one kind by name; the name is the file's, without `.yaml`.
 pub(crate) type Shelf = BTreeMap<String, Document>;
 
@@ -30,12 +33,17 @@ impl Files {
         }
     }
 
-    /// Adds a folder. It may lack any of the three parts: suites live in such folders too.
+    /// Adds a folder. It may lack some of its parts, but not all: a board that lies beside them
+    /// would be overlooked without a word.
     pub(crate) fn add(&mut self, folder: &Path) -> Result<(), ConfError> {
         if !folder.is_dir() {
             // Says why, in the words for a document that cannot be read.
             Document::read(folder)?;
             return Err(ConfError::file(folder, "is no folder"));
+        }
+        if !PARTS.iter().any(|part| folder.join(part).is_dir()) {
+            let why = format!("has none of the folders {}", PARTS.join(", "));
+            return Err(ConfError::file(folder, why));
         }
         for (part, shelf) in
             [("catalogue", &mut self.boards), ("families", &mut self.families), ("os", &mut self.os)]

@@ -29,7 +29,8 @@ impl Folder {
     /// The error of asking for board `mine`, without the folder's own name.
     fn error(&self) -> String {
         let error = self.catalogue().and_then(|catalogue| catalogue.board("mine")).unwrap_err();
-        format!("{error:#}").replace(&format!("{}/", self.0.path().display()), "")
+        let own = self.0.path().display().to_string();
+        format!("{error:#}").replace(&format!("{own}/"), "").replace(&own, "FOLDER")
     }
 }
 
@@ -90,6 +91,7 @@ fn errors_are_worth_reading() {
     case("nothing", mine("# soon\n").error());
     case("ten megabytes", mine(&"x: y\n".repeat(2 << 20)).error());
     case("the wrong ending", Folder::new(&[("catalogue/mine.yml", GOOD)]).error());
+    case("a board beside the catalogue", Folder::new(&[("mine.yaml", GOOD)]).error());
     let missing = Catalogue::with_paths(&["/nonexistent/boards".into()]).unwrap_err();
     case("a folder that is not there", format!("{missing:#}"));
 

@@ -31,9 +31,9 @@ impl Tier {
             Self::Images => 480,
             Self::T0 => 300,
             Self::T1 => 300,
-            Self::T2 => 600,
+            Self::T2 => 1000,
             Self::T3 => 400,
-            Self::T4 => 1000,
+            Self::T4 => 1300,
         }
     }
 }

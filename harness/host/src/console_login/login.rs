@@ -18,20 +18,25 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// After so many refused logins there is no point in more.
 const REFUSALS: u32 = 3;
 
+/// Ctrl-C, and a line end that asks for the prompt.
+const INTERRUPT: &[u8] = b"\x03\r";
+
 /// Which prompt was seen.
 const LOGIN: usize = 0;
 const SHELL: usize = 1;
 
-/// Logs in as far as needed; comes back when the shell's prompt shows.
+/// Logs in as far as needed; comes back when the shell's prompt shows. `hung`: a command of
+/// ours is known to run there still.
 pub(super) async fn reach_prompt(
     console: &Console,
     login: &LoginProfile,
+    hung: bool,
     by: &Deadline,
 ) -> Result<(), ShellError> {
     let prompts = prompts(login).map_err(|error| ShellError::Rig(config(&error)))?;
     let (mut logins, mut quiet) = (0, 0u32);
     let mut pattern = shown(console, &prompts);
-    let mut key: Vec<u8> = b"\r".to_vec();
+    let mut key = if hung { INTERRUPT.to_vec() } else { b"\r".to_vec() };
     loop {
         match pattern.take() {
             Some(SHELL) => return Ok(()),
@@ -63,9 +68,14 @@ pub(super) async fn reach_prompt(
                 return Err(ShellError::Dut(Unreachable::Mute(stop)));
             }
             Err(WaitEnd::Stopped(_)) => {
-                // Something else may be running there: in turn interrupt it and ask again.
+                // Something else may be running there: in turn interrupt it and ask again. What
+                // ignores SIGINT may yet heed SIGQUIT; an interactive shell ignores that.
                 quiet += 1;
-                key = if quiet % 2 == 1 { b"\x03\r".to_vec() } else { b"\r".to_vec() };
+                key = match quiet % 4 {
+                    1 => INTERRUPT.to_vec(),
+                    3 => b"\x1c\x03\r".to_vec(),
+                    _ => b"\r".to_vec(),
+                };
             }
         }
     }

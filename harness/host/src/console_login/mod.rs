@@ -74,7 +74,8 @@ impl ConsoleShell {
     /// Brings the loop up where it is not surely waiting for a line.
     async fn ready(&self, state: &mut State, by: &Deadline) -> Result<(), ShellError> {
         while state.dirty {
-            login::reach_prompt(&self.console, &self.login, by).await?;
+            // Once the loop was up, only a command that did not end leaves it dirty.
+            login::reach_prompt(&self.console, &self.login, state.count > 0, by).await?;
             let hello = by.child("the console's shell to take commands", Duration::from_secs(20));
             let came = async {
                 login::start_loop(&self.console, &mut state.typist, &hello).await?;
