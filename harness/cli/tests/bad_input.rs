@@ -74,7 +74,7 @@ async fn names() {
         .refused(
             2,
             "error: unknown OS profile `mikro`; did you mean `micro`?\n  \
-         help: known: balenaos, micro, micro-mute, micro-other, micro-refused, reference",
+         help: known: balenaos, micro, micro-login, micro-mute, micro-other, micro-refused, reference",
         );
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::shell::{cargo, line, root};
+use crate::stages::{Run, STAGES};
 
 /// Who may depend on whom inside the workspace; DESIGN.md section 2.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -75,6 +76,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let name = file.strip_prefix(root())?.display().to_string();
         breaches.extend(words(&name, &text));
+        breaches.extend(not_run(&name));
         if !NAMES_BOARDS.iter().any(|folder| name.starts_with(folder)) && !is_test(&name) {
             breaches.extend(boards_named(&name, &text, &slugs));
         }
@@ -120,6 +122,16 @@ fn directions() -> anyhow::Result<Vec<String>> {
 fn sources() -> anyhow::Result<Vec<PathBuf>> {
     let files = line(["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.rs"]).read()?;
     Ok(files.lines().map(|file| root().join(file)).filter(|file| file.exists()).collect())
+}
+
+/// An integration test that no stage names is never run.
+fn not_run(name: &str) -> Option<String> {
+    let (_, file) = name.rsplit_once("tests/")?;
+    let test =
+        file.strip_suffix(".rs").filter(|test| !test.contains('/')).or(file.strip_suffix("/main.rs"))?;
+    let run = STAGES.iter().any(|stage| matches!(stage.run, Run::Tests(names) if names.contains(&test)));
+    // A unit test's file in `src/…/tests.rs` has no folder `tests`.
+    (!run).then(|| format!("{name}: no stage of the test command runs it"))
 }
 
 fn slugs() -> anyhow::Result<Vec<String>> {
