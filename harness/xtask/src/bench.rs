@@ -38,7 +38,7 @@ enum Which {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::install(&[
         packages::BUILD,
-        &["socat", "bmap-tools", "python3", "python3-venv", "python3-dev"],
+        &["socat", "bmap-tools", "fdisk", "python3", "python3-venv", "python3-dev"],
     ])?;
     cargo(["build", "--release", "--package", "shakedown"]).run()?;
     let bench = Bench { folder: target_dir().join("xtask/bench") };
@@ -147,8 +147,8 @@ impl Bench {
         if !image.exists() {
             let make = format!(
                 "truncate -s 2G {name} && for i in $(seq 0 29); do dd if=/dev/urandom of={name} bs=1M count=10 \
-                 seek=$((i * 64)) conv=notrunc status=none; done && printf '\\x55\\xaa' | dd of={name} bs=1 seek=510 \
-                 conv=notrunc status=none && bmaptool create -o {name}.map {name}"
+                 seek=$((i * 64)) conv=notrunc status=none; done && printf 'label: gpt\\n,1900M\\n' \
+                 | sfdisk -q --wipe always {name} && bmaptool create -o {name}.map {name}"
             );
             line(["bash", "-c", &make]).run()?;
         }

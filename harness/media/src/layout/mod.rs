@@ -322,5 +322,8 @@ fn describe(first: &[u8]) -> String {
         return "a FAT file system without a partition table".to_owned();
     }
     let end = first.get(510..512).unwrap_or_default();
+    if end == [0x55, 0xaa] {
+        return "a boot signature without a valid partition record before it".to_owned();
+    }
     format!("no boot signature (bytes 510 and 511 are {end:02x?}, not [55, aa])")
 }
