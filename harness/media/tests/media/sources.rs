@@ -163,6 +163,10 @@ fn what_is_no_image_is_named() {
         (&[0; 8192][..], "zeros"),
         (&[b"\x7fELF".as_slice(), &[7; 8192]].concat()[..], "ELF"),
         (&[b"QFI\xfb".as_slice(), &[7; 8192]].concat()[..], "qcow2"),
+        (
+            &[[7u8; 510].as_slice(), &[0x55, 0xaa], &[7; 8192]].concat()[..],
+            "without a valid partition record",
+        ),
         (&[7; 100][..], "only 100 bytes"),
     ] {
         match problem("other.img", bytes) {
