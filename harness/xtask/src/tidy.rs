@@ -129,7 +129,9 @@ fn not_run(name: &str) -> Option<String> {
     let (_, file) = name.rsplit_once("tests/")?;
     let test =
         file.strip_suffix(".rs").filter(|test| !test.contains('/')).or(file.strip_suffix("/main.rs"))?;
-    let run = STAGES.iter().any(|stage| matches!(stage.run, Run::Tests(names) if names.contains(&test)));
+    let run = STAGES
+        .iter()
+        .any(|stage| matches!(stage.run, Run::Tests(words) | Run::Cargo(words) if words.contains(&test)));
     // A unit test's file in `src/…/tests.rs` has no folder `tests`.
     (!run).then(|| format!("{name}: no stage of the test command runs it"))
 }
