@@ -92,7 +92,7 @@ const fn only_full(stage: &Stage) -> Stage {
     Stage { full: true, name: stage.name, tier: stage.tier, run: stage.run }
 }
 
-/// All stages, in order. What has not yet passed whole on a quiet machine runs only with `--full`.
+/// All stages, in order. What takes longer than the 40 minutes leave runs only with `--full`.
 pub(crate) const STAGES: &[Stage] = &[
     cargo("fmt", Tier::Build, &["fmt", "--all", "--", "--check"]),
     Stage { name: "tidy", tier: Tier::Build, run: Run::Tidy, full: false },

@@ -124,7 +124,8 @@ fn sources() -> anyhow::Result<Vec<PathBuf>> {
     Ok(files.lines().map(|file| root().join(file)).filter(|file| file.exists()).collect())
 }
 
-/// An integration test that no stage names is never run.
+/// An integration test that no stage names is never run. A file of unit tests is no such: no folder
+/// `tests` leads to it.
 fn not_run(name: &str) -> Option<String> {
     let (_, file) = name.rsplit_once("tests/")?;
     let test =
@@ -132,7 +133,6 @@ fn not_run(name: &str) -> Option<String> {
     let run = STAGES
         .iter()
         .any(|stage| matches!(stage.run, Run::Tests(words) | Run::Cargo(words) if words.contains(&test)));
-    // A unit test's file in `src/…/tests.rs` has no folder `tests`.
     (!run).then(|| format!("{name}: no stage of the test command runs it"))
 }
 
