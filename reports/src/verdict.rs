@@ -197,7 +197,7 @@ fn on_what(ledger: &Ledger) -> String {
     format!(", on {} ({os})", text::line(&head.board))
 }
 
-/// Where a run stopped that has no end.
+/// Where a run stopped that was not let end.
 fn stopped(ledger: &Ledger, cases: &[CaseView<'_>]) -> String {
     let open_case = ledger.attempts.iter().rfind(|attempt| attempt.outcome.is_none());
     let open_step = ledger.steps.iter().rfind(|step| step.took.is_none());
@@ -221,9 +221,13 @@ fn stopped(ledger: &Ledger, cases: &[CaseView<'_>]) -> String {
             (_, None) => "stopped before the first step".into(),
         },
     };
-    let at = text::span(ledger.into_run(ledger.last));
+    // With an end the run's own length is told, and the last record's time is that of the end itself.
+    let at = match &ledger.end {
+        Some(_) => String::new(),
+        None => format!(", {} into the run", text::span(ledger.into_run(ledger.last))),
+    };
     let done = if cases.is_empty() { "nothing was planned yet".into() } else { tally(cases) };
-    format!("{place}, {at} into the run; until then {done}")
+    format!("{place}{at}; until then {done}")
 }
 
 fn boot_place(boot: &shakedown_core::ledger::Boot) -> String {
