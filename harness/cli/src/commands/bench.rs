@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shakedown_console::Finder;
 use shakedown_core::{ConsoleLog, Cursor, Deadline, ExitCode, Pace, RealClock};
-use shakedown_media::{FileMedium, identify, open_source, write_image};
+use shakedown_media::{FileMedium, ImageSource, identify, write_image};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::image::refused;
@@ -27,7 +27,7 @@ enum What {
     Expect { terminal: PathBuf, pattern: String },
     /// The median round trip in ms of commands on a bash on a PTY.
     Shell { count: usize },
-    /// Writes an image to a file and proves it.
+    /// Identifies an image, then writes it to a file and proves it, as a run does; prints the seconds of identifying.
     Write { image: PathBuf, out: PathBuf },
 }
 
@@ -48,13 +48,14 @@ pub(super) fn run(args: &Args) -> CliResult {
         }
         What::Write { image, out } => {
             let quiet = &mut |_: &_| ControlFlow::Continue(());
-            let mut source = open_source(image).map_err(|error| refused(error.into()))?;
-            let size = match shakedown_core::Source::len_hint(&source) {
-                Some(size) => size,
-                None => identify(image, quiet).map_err(refused)?.image().size,
-            };
-            let mut medium = FileMedium::create(out, size)?;
+            let began = Instant::now();
+            let identity = identify(image, quiet).map_err(refused)?;
+            let identified = began.elapsed();
+            let mut source =
+                ImageSource::open_identified(&identity).map_err(|error| refused(error.into()))?;
+            let mut medium = FileMedium::create(out, identity.image().size)?;
             write_image(&mut source, &mut medium, quiet).map_err(refused)?;
+            out!("{:.3}", identified.as_secs_f64());
         }
     }
     Ok(ExitCode::Ok)
