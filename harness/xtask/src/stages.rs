@@ -121,6 +121,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("runner", Tier::T0, &["run"]),
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
+    tests("history", Tier::T0, &["history"]),
     tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot"]),
     tests("media", Tier::T1, &["media"]),
     tests("readers", Tier::T1, &["consumers", "chromium"]),

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shakedown-os", &["core", "media", "host"]),
     ("shakedown-runner", &["core", "console", "media"]),
     ("shakedown-reports", &["core"]),
+    ("shakedown-history", &["core"]),
     ("xtask", &[]),
 ];
 

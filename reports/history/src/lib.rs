@@ -1,0 +1,40 @@
+//! Every attempt of every run in one SQLite file, and the questions asked of it.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use shakedown_core::{Ledger, journal};
+//! use shakedown_history::{History, Origin};
+//!
+//! let path = std::path::Path::new("/srv/runs/r1/journal.jsonl");
+//! let journal = journal::read(&std::fs::read(path)?);
+//! let origin = Origin { journal: Some(path), head: journal.head, ..Origin::default() };
+//! let mut history = History::open(std::path::Path::new("history.sqlite"))?;
+//! let added = history.add(&Ledger::of(&journal), &origin)?;
+//! println!("{} new attempts", added.new);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Rows are a copy for quick questions: the truth is the journals, and the gate believes only those.
+
+pub mod diff;
+mod error;
+mod filter;
+pub mod flakes;
+mod incoming;
+pub mod kernel;
+mod query;
+mod recorder;
+pub mod schema;
+pub mod stats;
+mod store;
+pub mod svg;
+pub mod trend;
+mod word;
+
+pub use error::HistoryError;
+pub use filter::Filter;
+pub use query::{AttemptRow, ImageRow, RunRow};
+pub use recorder::Recorder;
+pub use store::{Added, History, Origin, Source};
+pub use word::Word;

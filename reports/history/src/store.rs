@@ -1,0 +1,378 @@
+//! The file, and writing runs into it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use shakedown_core::{Ledger, Sha};
+
+use crate::error::HistoryError;
+use crate::incoming::{Image, Number, Run};
+use crate::schema;
+use crate::word::{Word, blame_number};
+
+/// How long a writer waits for another one; each holds the file for milliseconds.
+const BUSY: Duration = Duration::from_secs(30);
+
+/// Where rows came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// A chained journal. Only such can become evidence for the gate.
+    #[default]
+    Journal,
+    /// Another program's JUnit file.
+    Junit,
+    /// A KCIDB report.
+    Kcidb,
+}
+
+impl Source {
+    /// As in the file.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Junit => "junit",
+            Self::Kcidb => "kcidb",
+        }
+    }
+}
+
+/// What a ledger was made from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    /// Where it came from.
+    pub source: Source,
+    /// The journal's path, absolute: the gate reads it again.
+    pub journal: Option<&'a Path>,
+    /// The hash of the journal's last line ([`shakedown_core::journal::Journal::head`]).
+    pub head: Option<Sha>,
+    /// The kernel's log, for the complaints in it.
+    pub kernel_log: Option<&'a [u8]>,
+    /// The run is still going: attempts that have not ended are left out, as are the numbers of the
+    /// run itself. Call again with the same run as it grows, and without this at its end.
+    pub live: bool,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Attempts that were not there before.
+    pub new: usize,
+    /// Attempts of this run that are there now.
+    pub attempts: usize,
+}
+
+/// A history: one SQLite file. Several processes may have it open, and write.
+///
+/// Each [`History::add`] is one transaction. Killed at any moment, the file holds what was added
+/// before; with [`Origin::live`] after each attempt, that is all but the attempt being written.
+#[derive(Debug)]
+pub struct History {
+    pub(crate) db: Connection,
+    names: HashMap<(&'static str, String), i64>,
+}
+
+impl History {
+    /// Opens a history; makes it, with its folder, when there is none, and brings an older one up
+    /// to this program's format. A newer one is refused.
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        let refused = |why: String| HistoryError::Open { path: path.to_owned(), why };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| refused(error.to_string()))?;
+        }
+        let open = || -> Result<Connection, rusqlite::Error> {
+            let db = Connection::open(path)?;
+            db.busy_timeout(BUSY)?;
+            // Readers and a writer at once; what was committed outlives the process.
+            db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+            db.pragma_update(None, "synchronous", "normal")?;
+            db.pragma_update(None, "foreign_keys", true)?;
+            db.pragma_update(None, "cache_size", -65536)?;
+            Ok(db)
+        };
+        Self::of(open().map_err(|error| refused(error.to_string()))?)
+    }
+
+    /// A history that is gone with its value, for trying things.
+    pub fn in_memory() -> Result<Self, HistoryError> {
+        let db = Connection::open_in_memory()?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        Self::of(db)
+    }
+
+    fn of(mut db: Connection) -> Result<Self, HistoryError> {
+        db.set_prepared_statement_cache_capacity(64);
+        schema::migrate(&mut db, schema::VERSION)?;
+        Ok(Self { db, names: HashMap::new() })
+    }
+
+    /// Writes a run, or what is new of it: the same ledger twice changes nothing. A run that ended
+    /// before with another journal is refused: one of the two is not what was run.
+    pub fn add(&mut self, ledger: &Ledger, origin: &Origin<'_>) -> Result<Added, HistoryError> {
+        let run = Run::of(ledger, origin)?;
+        self.write(std::slice::from_ref(&run))
+    }
+
+    /// Writes these runs in one transaction.
+    pub(crate) fn write(&mut self, runs: &[Run]) -> Result<Added, HistoryError> {
+        let result = write(&mut self.db, &mut self.names, runs);
+        if result.is_err() {
+            // Names that were new are gone with the transaction.
+            self.names.clear();
+        }
+        result
+    }
+
+    /// Tells that cases have other names now, as (old, new): their history goes on under the new
+    /// one. A name that nothing ran under yet is noted too.
+    pub fn renamed(&mut self, names: &[(String, String)]) -> Result<(), HistoryError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (old, new) in names {
+            let old = id(&change, &mut self.names, "kase", old)?;
+            let new = id(&change, &mut self.names, "kase", new)?;
+            let target: i64 =
+                change.query_row("SELECT now FROM kase WHERE id = ?1", [new], |row| row.get(0))?;
+            // Who was renamed to the old name before moves on with it.
+            change.execute("UPDATE kase SET now = ?1 WHERE now = ?2 OR id = ?2", [target, old])?;
+        }
+        Ok(change.commit()?)
+    }
+
+    /// Takes runs out, by their names. Their journals stay.
+    pub fn forget(&mut self, runs: &[String]) -> Result<usize, HistoryError> {
+        let change = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut gone = 0;
+        for run in runs {
+            // The attempts by themselves: rows that go by a foreign key call no triggers.
+            change.execute("DELETE FROM attempt WHERE run = (SELECT id FROM run WHERE name = ?1)", [run])?;
+            gone += change.execute("DELETE FROM run WHERE name = ?1", [run])?;
+        }
+        change.commit()?;
+        Ok(gone)
+    }
+}
+
+/// The row of a name, made when missing.
+fn id(
+    db: &Connection,
+    names: &mut HashMap<(&'static str, String), i64>,
+    table: &'static str,
+    name: &str,
+) -> Result<i64, HistoryError> {
+    // Looking up must not need a copy of the name: this runs for each attempt.
+    if let Some(id) = names.get(&(table, name.to_owned())) {
+        return Ok(*id);
+    }
+    let column = if table == "complaint" { "line" } else { "name" };
+    let found = db
+        .prepare_cached(&format!("SELECT id FROM {table} WHERE {column} = ?1"))?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    let id = if let Some(id) = found {
+        id
+    } else {
+        let made = match table {
+            "kase" => "INSERT INTO kase (name, now) VALUES (?1, 0)".to_owned(),
+            _ => format!("INSERT INTO {table} ({column}) VALUES (?1)"),
+        };
+        db.prepare_cached(&made)?.execute([name])?;
+        let id = db.last_insert_rowid();
+        if table == "kase" {
+            db.execute("UPDATE kase SET now = id WHERE id = ?1", [id])?;
+        }
+        id
+    };
+    names.insert((table, name.to_owned()), id);
+    Ok(id)
+}
+
+fn image_id(
+    db: &Connection,
+    names: &mut HashMap<(&'static str, String), i64>,
+    image: &Image,
+) -> Result<i64, HistoryError> {
+    let key = ("image", image.payload.clone());
+    if let Some(id) = names.get(&key) {
+        return Ok(*id);
+    }
+    db.execute(
+        "INSERT INTO image (payload, file, path, os, version) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (payload) DO UPDATE SET file = excluded.file, path = excluded.path",
+        params![image.payload, image.file, image.path, image.os, image.version],
+    )?;
+    let id = db.query_row("SELECT id FROM image WHERE payload = ?1", [&image.payload], |row| row.get(0))?;
+    names.insert(key, id);
+    Ok(id)
+}
+
+fn write(
+    db: &mut Connection,
+    names: &mut HashMap<(&'static str, String), i64>,
+    runs: &[Run],
+) -> Result<Added, HistoryError> {
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut added = Added::default();
+    for run in runs {
+        let one = write_run(&change, names, run)?;
+        added = Added { new: added.new + one.new, attempts: added.attempts + one.attempts };
+    }
+    change.commit()?;
+    Ok(added)
+}
+
+/// Rows that say where a run took place.
+struct Place {
+    run: i64,
+    board: i64,
+    slot: i64,
+    image: i64,
+}
+
+fn write_run(
+    db: &Connection,
+    names: &mut HashMap<(&'static str, String), i64>,
+    run: &Run,
+) -> Result<Added, HistoryError> {
+    let known = db
+        .prepare_cached("SELECT id, head, took IS NOT NULL FROM run WHERE name = ?1")?
+        .query_row([&run.name], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+        })
+        .optional()?;
+    if let Some((_, head, true)) = &known
+        && *head != run.head
+    {
+        return Err(HistoryError::Conflict {
+            run: run.name.clone(),
+            known: head.clone(),
+            got: run.head.clone(),
+        });
+    }
+    let board = id(db, names, "board", &run.board)?;
+    let slot = id(db, names, "slot", &run.slot)?;
+    let image = image_id(db, names, &run.image)?;
+    let ended = params![
+        run.name,
+        board,
+        slot,
+        image,
+        run.profile,
+        run.selection,
+        run.command,
+        run.harness,
+        run.suites,
+        run.descriptor,
+        run.profile_hash,
+        run.started,
+        run.took,
+        run.exit,
+        run.verdict,
+        run.source.text(),
+        run.journal,
+        run.head,
+    ];
+    db.prepare_cached(
+        "INSERT INTO run (name, board, slot, image, profile, selection, command, harness, suites,
+           descriptor, profile_hash, started, took, exit, verdict, source, journal, head)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         ON CONFLICT (name) DO UPDATE SET took = excluded.took, exit = excluded.exit,
+           verdict = excluded.verdict, journal = excluded.journal, head = excluded.head",
+    )?
+    .execute(ended)?;
+    let place = match known {
+        Some((run, _, _)) => Place { run, board, slot, image },
+        None => Place { run: db.last_insert_rowid(), board, slot, image },
+    };
+    // One that had not ended when it was written before may have ended since.
+    let open = "DELETE FROM attempt WHERE run = ?1 AND outcome = ?2";
+    let there: Vec<i64> = if known_run(&place, db, open)? {
+        let mut ask = db.prepare_cached("SELECT ordinal FROM attempt WHERE run = ?1")?;
+        ask.query_map([place.run], |row| row.get(0))?.collect::<Result<_, _>>()?
+    } else {
+        Vec::new()
+    };
+    let mut added = Added { new: 0, attempts: there.len() };
+    for row in &run.attempts {
+        let ordinal = row.ordinal as i64;
+        if there.binary_search(&ordinal).is_ok() {
+            continue;
+        }
+        let kase = id(db, names, "kase", &row.case)?;
+        db.prepare_cached(
+            "INSERT INTO attempt (run, ordinal, kase, board, slot, image, number, outcome, blame, at,
+               took, because, note)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            place.run,
+            ordinal,
+            kase,
+            board,
+            slot,
+            image,
+            row.number,
+            row.word.number(),
+            row.blame.map(blame_number),
+            row.at,
+            row.took,
+            row.because,
+            row.note,
+        ])?;
+        numbers(db, names, &place, Some(ordinal), &row.measures)?;
+        added = Added { new: added.new + 1, attempts: added.attempts + 1 };
+    }
+    if let Some(own) = &run.own {
+        db.prepare_cached("DELETE FROM measure WHERE run = ?1 AND ordinal IS NULL")?.execute([place.run])?;
+        numbers(db, names, &place, None, &own.measures)?;
+        if own.complaints.is_some() {
+            db.execute("UPDATE run SET kernel_heard = 1 WHERE id = ?1", [place.run])?;
+        }
+        for (line, (sample, times)) in own.complaints.iter().flatten() {
+            let line = id(db, names, "complaint", line)?;
+            db.prepare_cached("INSERT OR REPLACE INTO complained VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![place.run, line, sample, *times as i64])?;
+        }
+    }
+    Ok(added)
+}
+
+/// Whether the run has rows; those of attempts that had not ended are taken out.
+fn known_run(place: &Place, db: &Connection, open: &str) -> Result<bool, HistoryError> {
+    db.prepare_cached(open)?.execute(params![place.run, Word::CutOff.number()])?;
+    let any = "SELECT EXISTS (SELECT 1 FROM attempt WHERE run = ?1)";
+    Ok(db.prepare_cached(any)?.query_row([place.run], |row| row.get(0))?)
+}
+
+fn numbers(
+    db: &Connection,
+    names: &mut HashMap<(&'static str, String), i64>,
+    place: &Place,
+    ordinal: Option<i64>,
+    all: &[Number],
+) -> Result<(), HistoryError> {
+    for number in all {
+        let metric = id(db, names, "metric", &number.name)?;
+        db.prepare_cached(
+            "INSERT INTO measure (run, ordinal, metric, context, board, slot, image, at, value, unit, higher)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            place.run,
+            ordinal,
+            metric,
+            number.context,
+            place.board,
+            place.slot,
+            place.image,
+            number.at,
+            number.value,
+            number.unit,
+            number.higher,
+        ])?;
+    }
+    Ok(())
+}

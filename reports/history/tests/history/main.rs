@@ -1,0 +1,274 @@
+//! Histories of made and of real runs.
+
+mod kill;
+mod made;
+
+use std::path::{Path, PathBuf};
+
+use made::{Made, fail, infra};
+use shakedown_core::{Ledger, Outcome, journal};
+use shakedown_history::flakes::{Ask, By, Tally};
+use shakedown_history::{Filter, History, HistoryError, Origin, Recorder, Word};
+
+fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+pub(crate) fn add(history: &mut History, made: &Made) {
+    let (ledger, head) = made.ledger();
+    history.add(&ledger, &Origin { head, ..Origin::default() }).unwrap();
+}
+
+/// `many` runs of one case each, of which the first `bad` fail.
+fn runs(history: &mut History, about: &Made, case: &'static str, bad: usize, many: usize) {
+    for index in 0..many {
+        let cases = vec![(case, if index < bad { fail() } else { Outcome::Pass })];
+        let run = format!("{}-{case}-{index}", about.run);
+        add(history, &Made { run, cases, measures: vec![], kernel: about.kernel, ..*about });
+    }
+}
+
+#[test]
+fn every_journal_of_the_corpus_goes_in_once() {
+    let mut history = History::in_memory().unwrap();
+    let mut attempts = 0;
+    for (path, text) in corpus() {
+        let read = journal::read(&text);
+        let mut ledger = Ledger::of(&read);
+        // Some of the corpus were made from one run.
+        ledger.run = path.display().to_string();
+        let origin = Origin { journal: Some(&path), head: read.head, ..Origin::default() };
+        let first = history.add(&ledger, &origin).unwrap();
+        assert_eq!((first.new, first.attempts), (ledger.attempts.len(), ledger.attempts.len()), "{path:?}");
+        let cut_off = ledger.attempts.iter().filter(|attempt| attempt.outcome.is_none()).count();
+        assert_eq!(history.add(&ledger, &origin).unwrap().new, cut_off, "{path:?}: only what was open");
+        attempts += ledger.attempts.len();
+        let run = Filter { run: Some(ledger.run.clone()), ..Filter::default() };
+        let row = &history.runs(&run, 2).unwrap()[0];
+        let counted: u64 = row.counts.values().sum();
+        assert_eq!(counted as usize, ledger.attempts.len());
+        let passed = ledger.counts().get("pass").copied().unwrap_or_default();
+        assert_eq!(row.counts.get(&Word::Pass).copied().unwrap_or_default() as usize, passed);
+    }
+    assert_eq!(history.len().unwrap() as usize, attempts);
+    assert!(attempts > 50, "{attempts}");
+}
+
+#[test]
+fn an_attempt_has_everything_that_the_issue_asks_for() {
+    let (path, text) =
+        corpus().into_iter().find(|(path, _)| path.ends_with("v1-failing-case.jsonl")).unwrap();
+    let read = journal::read(&text);
+    let ledger = Ledger::of(&read);
+    let mut history = History::in_memory().unwrap();
+    history.add(&ledger, &Origin { journal: Some(&path), head: read.head, ..Origin::default() }).unwrap();
+    let filter = Filter { outcome: Some(Word::Fail), ..Filter::default() };
+    let row = &history.attempts(&filter, 10).unwrap()[0];
+    let (head, attempt) = (ledger.head.as_ref().unwrap(), &ledger.attempts[row.ordinal as usize]);
+    assert_eq!((&row.board, &row.slot), (&head.board, &head.slot));
+    assert_eq!(row.image, head.image.payload.to_string());
+    assert_eq!((&row.version, &row.harness), (&head.image.version, &head.harness));
+    assert_eq!(row.suites, head.hashes["suites"].to_string());
+    assert_eq!(row.descriptor, head.hashes["board"].to_string());
+    assert_eq!((&row.case, row.blame, &row.because), (&attempt.case.0, attempt.blame, &attempt.because));
+    assert_eq!(row.note, attempt.outcome.as_ref().map(Outcome::headline));
+    assert_eq!(u128::from(row.took), attempt.took.as_millis());
+    let run = &history.runs(&Filter::default(), 1).unwrap()[0];
+    assert_eq!((run.head.clone(), run.journal.clone()), (read.head.unwrap().to_string(), path));
+}
+
+#[test]
+fn another_journal_of_the_same_run_is_refused() {
+    let mut history = History::in_memory().unwrap();
+    let first = Made { cases: vec![("os::a", fail())], ..Made::new("r1", "1.0") };
+    add(&mut history, &first);
+    let (ledger, head) = Made { cases: vec![("os::a", Outcome::Pass)], ..Made::new("r1", "1.0") }.ledger();
+    let error = history.add(&ledger, &Origin { head, ..Origin::default() }).unwrap_err();
+    assert!(matches!(error, HistoryError::Conflict { .. }), "{error}");
+    assert_eq!(history.attempts(&Filter::default(), 9).unwrap()[0].outcome, Word::Fail);
+}
+
+#[test]
+fn a_run_that_grows_is_in_the_history_up_to_its_last_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deep/history.sqlite");
+    let made = Made {
+        cases: vec![("os::a", Outcome::Pass), ("os::b", fail()), ("os::c", Outcome::Pass)],
+        kernel: Some(7.0),
+        ..Made::new("r1", "1.0")
+    };
+    let reader = History::open(&file).unwrap();
+    let mut recorder = Recorder::new(History::open(&file).unwrap(), "/runs/r1/journal.jsonl".into());
+    let mut ended = 0;
+    for (entry, line) in made.journal().1 {
+        recorder.entry(&entry, &line);
+        ended += u64::from(entry.event.kind() == "case-ended");
+        assert_eq!(reader.len().unwrap(), ended, "after {}", entry.event.kind());
+    }
+    recorder.finish().unwrap();
+    let run = &reader.runs(&Filter::default(), 1).unwrap()[0];
+    assert_eq!((run.head.clone(), run.took), (made.ledger().1.unwrap().to_string(), Some(1000)));
+    assert_eq!(reader.trend("boot.kernel", None, &Filter::default(), 9).unwrap().points.len(), 1);
+}
+
+#[test]
+fn a_renamed_case_keeps_its_history() {
+    let mut history = History::in_memory().unwrap();
+    runs(&mut history, &Made::new("old", "1.0"), "os::first", 1, 3);
+    runs(&mut history, &Made::new("mid", "1.0"), "os::second", 1, 2);
+    history.renamed(&[("os::first".into(), "os::second".into())]).unwrap();
+    history.renamed(&[("os::second".into(), "os::third".into())]).unwrap();
+    runs(&mut history, &Made::new("new", "1.0"), "os::third", 0, 1);
+    // A document that still names both steps changes nothing.
+    history
+        .renamed(&[("os::first".into(), "os::second".into()), ("os::second".into(), "os::third".into())])
+        .unwrap();
+    let filter = Filter { case: Some("os::third".into()), ..Filter::default() };
+    assert_eq!(history.attempts(&filter, 99).unwrap().len(), 6);
+    let flakes = history.flakes(&Ask { filter, ..Ask::default() }).unwrap();
+    assert_eq!((flakes[0].name.as_str(), flakes[0].tally), ("os::third", Tally { bad: 2, all: 6 }));
+    let gone = Filter { case: Some("os::first".into()), ..Filter::default() };
+    assert!(matches!(history.attempts(&gone, 9), Err(HistoryError::Unknown { kind: "case", .. })));
+}
+
+#[test]
+fn rates_come_out_the_same_from_roll_ups_and_from_rows() {
+    let mut history = History::in_memory().unwrap();
+    runs(&mut history, &Made::new("a", "1.0"), "os::x", 2, 20);
+    runs(&mut history, &Made { slot: "rig/two", ..Made::new("b", "1.1") }, "os::x", 0, 20);
+    runs(&mut history, &Made { board: "board-b", ..Made::new("c", "1.1") }, "os::y", 5, 5);
+    add(&mut history, &Made { cases: vec![("os::y", infra())], ..Made::new("d", "1.1") });
+    let early = Filter { since: Some(jiff::Timestamp::UNIX_EPOCH), ..Filter::default() };
+    for by in [By::Case, By::Slot, By::Board, By::Image] {
+        for bad in [Word::Fail, Word::Infra] {
+            let rolled = history.flakes(&Ask { by, bad, ..Ask::default() }).unwrap();
+            let rows = history.flakes(&Ask { by, bad, filter: early.clone(), ..Ask::default() }).unwrap();
+            assert_eq!(rolled, rows, "{by:?} {bad:?}");
+            assert!(!rolled.is_empty());
+        }
+    }
+    let forgotten: Vec<String> = (0..20).map(|index| format!("a-os::x-{index}")).collect();
+    assert_eq!(history.forget(&forgotten).unwrap(), 20);
+    let rolled = history.flakes(&Ask::default()).unwrap();
+    assert_eq!(rolled, history.flakes(&Ask { filter: early, ..Ask::default() }).unwrap());
+    assert_eq!(rolled.iter().find(|flake| flake.name == "os::x").unwrap().tally, Tally { bad: 0, all: 20 });
+}
+
+#[test]
+fn what_explains_the_failures_is_named() {
+    let explained = |fill: &dyn Fn(&mut History)| {
+        let mut history = History::in_memory().unwrap();
+        fill(&mut history);
+        history.flakes(&Ask::default()).unwrap().remove(0).explained
+    };
+    let by_slot = explained(&|history| {
+        runs(history, &Made::new("a", "1.0"), "os::x", 9, 10);
+        for (slot, run) in [("rig/two", "b"), ("rig/three", "c")] {
+            runs(history, &Made { slot, ..Made::new(run, "1.0") }, "os::x", 1, 45);
+        }
+    })
+    .unwrap();
+    assert_eq!((by_slot.by, by_slot.value.as_str()), (By::Slot, "rig/one"));
+    assert_eq!((by_slot.here, by_slot.elsewhere), (Tally { bad: 9, all: 10 }, Tally { bad: 2, all: 90 }));
+    let by_image = explained(&|history| {
+        for (slot, run) in [("rig/one", "a"), ("rig/two", "b")] {
+            runs(history, &Made { slot, ..Made::new(run, "1.0") }, "os::x", 0, 30);
+            runs(history, &Made { slot, ..Made::new(format!("{run}2"), "1.1") }, "os::x", 10, 10);
+        }
+    })
+    .unwrap();
+    assert_eq!(by_image.by, By::Image);
+    assert!(by_image.value.starts_with("1.1 "), "{}", by_image.value);
+    // A board with one slot: the wider word is told.
+    let by_board = explained(&|history| {
+        runs(history, &Made::new("a", "1.0"), "os::x", 0, 40);
+        runs(history, &Made { board: "board-b", slot: "rig/b", ..Made::new("b", "1.0") }, "os::x", 10, 40);
+    })
+    .unwrap();
+    assert_eq!((by_board.by, by_board.value.as_str()), (By::Board, "board-b"));
+    let by_nothing = explained(&|history| {
+        for (slot, run) in [("rig/one", "a"), ("rig/two", "b"), ("rig/three", "c")] {
+            runs(history, &Made { slot, ..Made::new(run, "1.0") }, "os::x", 3, 30);
+        }
+    });
+    assert_eq!(by_nothing, None);
+}
+
+#[test]
+fn two_images_differ_in_what_changed_and_in_nothing_else() {
+    let mut history = History::in_memory().unwrap();
+    for (run, image, kernel, broken, log) in [
+        ("a", "1.0", 7.0, ("os::fixed", "os::same"), "[ 1.0] ata3: failed to resume link 300\n"),
+        (
+            "b",
+            "1.1",
+            9.0,
+            ("os::broke", "os::same"),
+            "[ 2.0] ata4: failed to resume link 301\n[ 3.0] WARNING: CPU: 1 PID: 77\n",
+        ),
+    ] {
+        for index in 0..6 {
+            let cases = ["os::fixed", "os::broke", "os::same", "os::fine"];
+            let bad = |case| case == broken.0 || (case == broken.1 && index == 0);
+            let made = Made {
+                cases: cases
+                    .iter()
+                    .map(|case| (*case, if bad(*case) { fail() } else { Outcome::Pass }))
+                    .collect(),
+                kernel: Some(kernel + f64::from(index) * 0.01),
+                measures: vec![("memory.rest", 100.0 + f64::from(index))],
+                ..Made::new(format!("{run}{index}"), image)
+            };
+            let (ledger, head) = made.ledger();
+            history
+                .add(&ledger, &Origin { head, kernel_log: Some(log.as_bytes()), ..Origin::default() })
+                .unwrap();
+        }
+    }
+    let diff = history.diff("1.0", "1.1", None).unwrap();
+    let names = |list: &[shakedown_history::diff::CaseChange]| {
+        list.iter().map(|change| change.case.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&diff.new_failures), ["os::broke"]);
+    assert_eq!(names(&diff.fixed), ["os::fixed"]);
+    assert!(diff.worse.is_empty() && diff.not_tried.is_empty() && diff.faster.is_empty());
+    let [slower] = diff.slower.as_slice() else { panic!("{:?}", diff.slower) };
+    assert_eq!((slower.measure.as_str(), slower.context.as_str()), ("boot.kernel", "power-on"));
+    // SciPy: mannwhitneyu of six values that all exceed six others, alternative="greater".
+    assert!((slower.p - 0.001_082_251_082_251_082_3).abs() < 1e-12, "{}", slower.p);
+    let complaints = diff.complaints.unwrap();
+    assert_eq!(complaints.iter().map(|c| c.line.as_str()).collect::<Vec<_>>(), ["WARNING: CPU: # PID: #"]);
+    assert_eq!((complaints[0].runs, complaints[0].of), (6, 6));
+    let back = history.diff("1.1", "1.0", Some("board-a")).unwrap();
+    assert_eq!((back.slower.len(), back.faster.len()), (0, 1));
+    assert!(matches!(history.diff("1.0", "7.7", None), Err(HistoryError::Unknown { kind: "image", .. })));
+}
+
+#[test]
+fn a_trend_tells_cold_boots_from_reboots_and_draws_hostile_names() {
+    let mut history = History::in_memory().unwrap();
+    for (index, image) in ["1.0", "1.0", "<script>"].into_iter().enumerate() {
+        let made = Made {
+            at: 1_800_000_000 + index as i64 * 60,
+            kernel: Some(7.0 + index as f64),
+            ..Made::new(format!("r{index}"), image)
+        };
+        add(&mut history, &made);
+    }
+    let trend = history.trend("boot.kernel", None, &Filter::default(), 100).unwrap();
+    assert_eq!(trend.points.iter().map(|point| point.value).collect::<Vec<_>>(), [7.0, 8.0, 9.0]);
+    let images = trend.images();
+    assert_eq!(
+        images.iter().map(|image| (image.count, image.median)).collect::<Vec<_>>(),
+        [(2, 7.5), (1, 9.0)]
+    );
+    let svg = shakedown_history::svg::svg(&trend);
+    assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script>"), "{svg}");
+    assert_eq!(svg.matches("<circle").count(), 3);
+    let clean = history.trend("boot.kernel", Some("clean reboot"), &Filter::default(), 100).unwrap();
+    assert!(clean.points.is_empty());
+    assert!(shakedown_history::svg::svg(&clean).contains("0 values"));
+}
