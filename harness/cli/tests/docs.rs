@@ -43,6 +43,17 @@ fn the_examples_of_adding_a_board_are_accepted() {
 }
 
 #[test]
+fn the_example_of_simulated_slots_is_accepted() {
+    let [rig] = &blocks("simulated.md")[..] else { panic!("one block") };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("rig.yaml");
+    std::fs::write(&file, rig).unwrap();
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    let rules = rig.doc.value.slots["flaky"].simulated.as_ref().map(|doc| doc.rules.len());
+    assert_eq!(rules, Some(2));
+}
+
+#[test]
 fn the_committed_rig_schema_is_current_and_named() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("rigs/schema/rig.json");

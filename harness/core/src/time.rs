@@ -37,6 +37,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn wall(&self) -> jiff::Timestamp;
     /// Completes at `at`, at once when that has passed.
     fn sleep_until(&self, at: Mono) -> Fut<'static, ()>;
+    /// Until this is dropped, something works that a virtual clock cannot see (a thread of its own),
+    /// so that one must stand still. Real time goes on.
+    fn hold(&self) -> Box<dyn Send> {
+        Box::new(())
+    }
 }
 
 /// The machine's monotonic clock. Needs a tokio runtime with time to sleep.

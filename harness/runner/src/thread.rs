@@ -20,6 +20,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
     last_seen: impl Fn() -> String,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Rig<T> {
+    let _held = by.clock().hold();
     let mut done = std::pin::pin!(spawned(name, work));
     let stop = match by.run(&last_seen, done.as_mut()).await {
         Ok(done) => return done,

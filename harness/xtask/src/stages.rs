@@ -119,6 +119,7 @@ pub(crate) const STAGES: &[Stage] = &[
         ],
     ),
     tests("runner", Tier::T0, &["run"]),
+    tests("campaigns", Tier::T0, &["simulated"]),
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
     tests("history", Tier::T0, &["history"]),

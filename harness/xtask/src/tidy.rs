@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shakedown-boards", &["core", "conf"]),
     ("shakedown-suites", &["core", "conf"]),
     ("shakedown-rigs", &["core", "conf", "console", "media", "host"]),
+    ("shakedown-simulated", &["core", "conf"]),
     ("shakedown-qemu", &["core", "conf", "console", "media", "host"]),
     ("shakedown-os", &["core", "media", "host"]),
     ("shakedown-runner", &["core", "console", "media"]),

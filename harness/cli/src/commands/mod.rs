@@ -4,7 +4,7 @@ mod bench;
 mod boards;
 mod drivers;
 mod image;
-mod report;
+pub(crate) mod report;
 mod rigs;
 pub mod run;
 mod schema;

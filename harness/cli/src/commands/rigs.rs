@@ -33,7 +33,11 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     match args.command {
         Command::List => {
             for (name, slot) in slots {
-                let kind = if slot.qemu.is_some() { "QEMU" } else { "hardware" };
+                let kind = match (&slot.simulated, &slot.qemu) {
+                    (Some(_), _) => "simulated",
+                    (None, Some(_)) => "QEMU",
+                    (None, None) => "hardware",
+                };
                 out!("{:<24} {:<28} {kind}", format!("{}/{name}", rig.doc.value.rig), slot.board);
             }
         }

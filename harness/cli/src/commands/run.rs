@@ -10,22 +10,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_boards::Catalogue;
-use shakedown_core::event::RunHead;
-use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, OsProfile, Pace, RealClock, Rig, Sha};
-use shakedown_host::{HostShells, KeyPair, LockError};
-use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
+use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
+use shakedown_host::LockError;
+use shakedown_host::lock::SlotLock;
+use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
 
-use super::report;
-use crate::compose::image::Chosen;
+use crate::compose::execute::{self, Executed, Job};
 use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
-use crate::compose::rig::Rig as RigFile;
+use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::{folder, image, keep, reference, slot};
+use crate::compose::{folder, image, keep, reference, standin};
 use crate::follow::{MessageFormat, follower};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
+
+pub use crate::compose::execute::Done;
 
 /// `shakedown run`.
 #[derive(clap::Args, Debug, Clone, PartialEq, Eq)]
@@ -135,6 +136,11 @@ impl Place {
         Ok(Self { slot: name.to_owned(), board, rig })
     }
 
+    /// The slot as it is written.
+    fn doc(&self) -> Result<&SlotDoc, CliError> {
+        self.rig.slot(Some(&self.slot), None).map(|(_, doc)| doc)
+    }
+
     /// Whether nothing says which of several slots is meant.
     fn is_open(args: &Args) -> Result<bool, CliError> {
         let unsaid = Self::named(args).is_none() && args.board.is_none();
@@ -149,27 +155,26 @@ impl Place {
     }
 }
 
-/// A run that came to its end, whatever came of it.
-pub struct Done {
-    /// What the process returns.
-    pub exit: ExitCode,
-    /// What the journal adds up to.
-    pub ledger: Ledger,
-    /// Where everything is.
-    pub folder: PathBuf,
-}
-
 /// The whole run, with its reports written.
 pub fn execute(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> Result<Done, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(whole(paths, suites, plan, args))
-}
-
-async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> Result<Done, CliError> {
     let catalogue = Catalogue::with_paths(paths)?;
     let place = Place::find(&catalogue, args)?;
+    let simulated = place.doc()?.simulated.is_some();
+    let (runtime, clock) = execute::runtime(simulated)?;
+    runtime.block_on(whole(paths, suites, plan, args, &catalogue, &place, clock))
+}
+
+async fn whole(
+    paths: &[PathBuf],
+    suites: &Suites,
+    plan: &Plan,
+    args: &Args,
+    catalogue: &Catalogue,
+    place: &Place,
+    simulated: Option<Arc<VirtualClock>>,
+) -> Result<Done, CliError> {
     let (rig, slot_name, board) = (&place.rig, place.slot.as_str(), place.board.clone());
-    let (_, slot_doc) = rig.slot(Some(slot_name), None)?;
+    let doc = place.doc()?;
     if plan.entries.is_empty() {
         let error = CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") };
         let what = format!("`{}` leaves nothing; `shakedown run --list` shows what there is", plan.name);
@@ -179,103 +184,70 @@ async fn whole(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
-    let id = format!("{}/{slot_name}", rig.doc.value.rig);
-    let holding = wait("slot lock", Duration::from_secs(10));
-    let typed: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let locks = shakedown_host::lock::folder()?;
-    let lock =
-        shakedown_host::lock::acquire(&locks, &rig.doc.value.rig, slot_name, &typed.join(" "), &holding)
-            .await;
-    let _lock = lock.map_err(|error| match error {
-        LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
-        LockError::Rig(fault) => fault.into(),
-    })?;
-    let (image, mut companions) = image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?;
+    let _lock = match &simulated {
+        // It lives in this process: nobody else can be on it.
+        Some(_) => None,
+        None => Some(lock(rig, slot_name, &wait("slot lock", Duration::from_secs(10))).await?),
+    };
+    let (image, mut companions) = match (&args.image, &simulated) {
+        (None, Some(_)) => {
+            let profile = catalogue.profile(args.os.as_deref().unwrap_or(reference::PROFILE))?;
+            (standin::image(&profile, "1.0.0", "run")?, BTreeMap::new())
+        }
+        _ => image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?,
+    };
     companions.extend(own);
     let scratch = shakedown_host::dirs::cache()?;
-    let chosen = image::choose(&catalogue, &image, args.os.as_deref(), companions, &scratch)?;
+    let chosen = image::choose(catalogue, &image, args.os.as_deref(), companions, &scratch)?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
-    let cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
-    let keys = KeyPair::generate()?;
-
-    // The run's own time begins here, not with the build of its image.
-    let clock: Arc<dyn Clock> = RealClock::start();
-    let run = folder::run_id(&board.slug);
-    let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
-    let path = folder::create(&out, &run)?;
-    let journal = std::fs::File::create(path.join("journal.jsonl"))?;
-    let followers = vec![follower(args.message_format, &clock)];
-    let sink = JournalSink::new(&run, Box::new(journal), followers, clock.clone());
-    let spec = shakedown_boards::boot_spec(&board, &chosen.profile);
-    let mut head = head(&id, &board, &chosen, plan, suites.hash(), again::command(paths, args, slot_name));
-    let file = shakedown_host::lock::file_name(&rig.doc.value.rig, slot_name);
-    let ask = slot::Ask { id, file, board, clock: clock.clone(), sink: sink.clone() };
-    let opening: Rig<_> = async {
-        let free = wait("a free place for the slot", Duration::from_secs(600));
-        let slot = slot::open(slot_doc, ask, &free).await?;
-        let health = slot.log().map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
-        Ok((slot, health))
+    let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
+    if simulated.is_some() {
+        cases = cases.iter().map(shakedown_simulated::case).collect();
     }
-    .await;
-    let (slot, health) = match opening {
-        Ok(opened) => opened,
-        Err(fault) => {
-            let error = CliError::from(fault.clone());
-            shakedown_runner::not_opened(head, fault, error.exit, &sink, shakedown_reports::verdict);
-            let error = CliError { exit: with_reports(&sink.ledger(), &path, error.exit), ..error };
-            return Err(error);
-        }
-    };
-    head.facts.extend(slot.facts.clone());
-    let request = Request {
-        slot,
-        profile: chosen.profile,
-        head,
-        spec,
-        image: chosen.identity,
+    let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
+    let job = Job {
+        rig,
+        slot: slot_name,
+        doc,
+        board: board.clone(),
+        chosen: &chosen,
+        control,
         cases,
+        selection: plan.name.clone(),
+        suites: suites.hash(),
+        command: again::command(paths, args, slot_name),
         repeat: args.repeat,
         keep: args.keep,
         no_flash: args.no_flash,
-        control,
-        identity: identity(&keys),
-        shells: Arc::new(HostShells),
-        sink: sink.clone(),
-        folder: RunFolder::new(path.clone(), sink.clone()),
-        recordings: folder::RECORDINGS.map(|(name, role)| (name.to_owned(), role.to_owned())).to_vec(),
+        out: &out,
+        run: folder::run_id(&board.slug),
+        nonce: String::new(),
         cancel: cancel.clone(),
-        verdict: shakedown_reports::verdict,
     };
-    let ended = shakedown_runner::run(request).await;
-    for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
-        err!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
-    }
-    let ledger = sink.ledger();
-    let mut exit = with_reports(&ledger, &path, ended.exit);
-    if let Some(kept) = ended.kept {
-        let keep = Keep { kept, folder: &path, key: &keys.private, ours: slot_doc.qemu.is_some() };
+    let ended = execute::execute(job, simulated, |clock| vec![follower(args.message_format, clock)]).await?;
+    let Executed { mut done, kept, broken } = ended;
+    if let Some((kept, key)) = kept {
+        let ours = doc.qemu.is_some() || doc.simulated.is_some();
+        let keep = Keep { kept, folder: &done.folder, key: &key, ours };
         if let Err(error) =
             keep::keep(keep, &cancel, &wait("the DUT's address", Duration::from_secs(10))).await
         {
             err!("{error}");
-            exit = exit.and(error.exit);
+            done.exit = done.exit.and(error.exit);
         }
     }
-    match sink.health() {
-        Ok(()) => Ok(Done { exit, ledger, folder: path }),
-        Err(fault) => Err(CliError { exit, ..fault.into() }),
-    }
+    broken.map_or(Ok(done), Err)
 }
 
-/// Writes the reports. One that cannot be written is the host's failure, and hides no worse one.
-fn with_reports(ledger: &Ledger, folder: &std::path::Path, exit: ExitCode) -> ExitCode {
-    match report::render(ledger, folder) {
-        Ok(()) => exit,
-        Err(error) => {
-            err!("{error}");
-            exit.and(error.exit)
-        }
-    }
+/// The exclusive right to the slot.
+async fn lock(rig: &RigFile, slot: &str, by: &Deadline) -> Result<SlotLock, CliError> {
+    let typed: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let locks = shakedown_host::lock::folder()?;
+    let lock = shakedown_host::lock::acquire(&locks, &rig.doc.value.rig, slot, &typed.join(" "), by).await;
+    lock.map_err(|error| match error {
+        LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
+        LockError::Rig(fault) => fault.into(),
+    })
 }
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.
@@ -308,17 +280,6 @@ fn companions(args: &Args) -> Result<BTreeMap<String, PathBuf>, CliError> {
     Ok(companions)
 }
 
-fn identity(keys: &KeyPair) -> Identity {
-    // As unique as the key, and the same for whoever looks at it.
-    let uuid = Sha::of(keys.public.as_bytes()).to_string()[..32].to_owned();
-    Identity {
-        hostname: uuid[..7].to_owned(),
-        uuid,
-        private_key: keys.private.clone(),
-        public_key: keys.public.clone(),
-    }
-}
-
 /// The cases themselves, or each sabotage of them as a case of its own.
 fn cases(
     suites: &Suites,
@@ -333,28 +294,4 @@ fn cases(
     }
     let error = CliError::refused(format!("no sabotage of `{}` can be made", plan.name));
     Err(CliError { exit: ExitCode::NothingRan, ..error }.hint(all.left_out.join("\n       ")))
-}
-
-/// What the run is about; the slot adds its own facts when it is open.
-fn head(id: &str, board: &Board, chosen: &Chosen, plan: &Plan, suites: Sha, command: String) -> RunHead {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    RunHead {
-        board: board.slug.clone(),
-        slot: id.to_owned(),
-        profile: chosen.profile.id.clone(),
-        image: chosen.image.clone(),
-        selection: plan.name.clone(),
-        command,
-        harness: env!("CARGO_PKG_VERSION").to_owned(),
-        hashes: BTreeMap::from([
-            ("board".to_owned(), board.hash),
-            ("profile".to_owned(), chosen.profile.hash),
-            ("suites".to_owned(), suites),
-        ]),
-        facts: BTreeMap::from([
-            ("host".to_owned(), host.trim().to_owned()),
-            ("cores".to_owned(), cores.to_string()),
-        ]),
-    }
 }

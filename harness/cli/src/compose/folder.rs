@@ -3,17 +3,22 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use shakedown_console::{Health, Recorder, RecordingHead};
 use shakedown_core::{Clock, ConsoleLog, Fault, InfraKind, Rig};
 
 use crate::CliError;
 
-/// Names the run: when, what, and four digits that keep two of the same second apart.
+/// Names the run: when, what, and digits that keep two of the same second apart, also of one process.
 pub fn run_id(board: &str) -> String {
+    static BEFORE: AtomicU32 = AtomicU32::new(0);
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     let unique = std::process::id() & 0xffff;
-    format!("{now}-{board}-{unique:04x}")
+    match BEFORE.fetch_add(1, Ordering::Relaxed) {
+        0 => format!("{now}-{board}-{unique:04x}"),
+        before => format!("{now}-{board}-{unique:04x}-{before}"),
+    }
 }
 
 /// Makes `<out>/<run-id>/` and points `<out>/latest` at it.

@@ -1,5 +1,6 @@
 //! Putting a run together: documents, slots, images, folders.
 
+pub mod execute;
 pub mod folder;
 pub mod image;
 pub mod keep;
@@ -8,3 +9,4 @@ pub mod reference;
 pub mod rig;
 pub mod signals;
 pub mod slot;
+pub mod standin;

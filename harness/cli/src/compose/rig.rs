@@ -11,6 +11,7 @@ use shakedown_conf::{Document, Loaded, load};
 use shakedown_core::Board;
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
+use shakedown_simulated::SimulationDoc;
 
 use crate::CliError;
 
@@ -36,6 +37,9 @@ pub struct SlotDoc {
     /// A virtual machine; then nothing else is wired.
     #[serde(default)]
     pub qemu: Option<MachineDoc>,
+    /// A DUT that exists only as data; then nothing else is wired.
+    #[serde(default)]
+    pub simulated: Option<SimulationDoc>,
     /// The supply.
     #[serde(default)]
     pub power: Option<LineDriver>,
@@ -57,9 +61,9 @@ pub struct SlotDoc {
 }
 
 impl SlotDoc {
-    /// What the hardware is wired to; `None` for a virtual machine.
+    /// What the hardware is wired to; `None` for a virtual machine and for a simulated DUT.
     pub fn wiring(&self) -> Option<Wiring> {
-        self.qemu.is_none().then(|| Wiring {
+        (self.qemu.is_none() && self.simulated.is_none()).then(|| Wiring {
             power: self.power.clone(),
             outputs: self.outputs.clone(),
             consoles: self.consoles.clone(),
@@ -108,6 +112,18 @@ impl Rig {
         }
         for (name, slot) in &doc.value.slots {
             let field = |name_of: &str| format!("slots.{name}.{name_of}");
+            if let Some(simulation) = &slot.simulated {
+                let other = slot.wired().or(slot.qemu.is_some().then_some("qemu"));
+                if let Some(other) = other {
+                    let what = "a simulated DUT has no other side: remove this, or `simulated`";
+                    return Err(doc.invalid(&field(other), what).into());
+                }
+                if let Err(problem) = simulation.check() {
+                    return Err(doc
+                        .invalid(&field(&format!("simulated.{}", problem.field)), problem.what)
+                        .into());
+                }
+            }
             if let (Some(_), Some(wired)) = (&slot.qemu, slot.wired()) {
                 let what = "a virtual machine has no wiring: remove this, or `qemu`";
                 return Err(doc.invalid(&field(wired), what).into());

@@ -3,19 +3,32 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use shakedown_core::{Board, Capability, Clock, Deadline, NoFence, Rig, Sink, Slot};
+use shakedown_core::{
+    Board, BootSpec, Capability, Clock, Deadline, ImageRef, NoFence, Rig, Shells, Sink, Slot,
+};
+use shakedown_host::HostShells;
+use shakedown_simulated::Opened;
 
+use super::image::Chosen;
 use super::operator::Terminal;
 use super::rig::SlotDoc;
 
 /// Whose slot, and for which run.
-pub struct Ask {
+pub struct Ask<'a> {
     /// `rig/slot`.
     pub id: String,
     /// Its name in file names.
     pub file: String,
     /// The board type that sits in it.
     pub board: Arc<Board>,
+    /// The image under test, and its OS profile.
+    pub chosen: &'a Chosen,
+    /// The image that settles an open question.
+    pub control: Option<ImageRef>,
+    /// The board's stages and the profile's, composed.
+    pub spec: BootSpec,
+    /// What tells a simulated run from another one.
+    pub nonce: String,
     /// The run's clock.
     pub clock: Arc<dyn Clock>,
     /// Takes the slot's events.
@@ -24,26 +37,35 @@ pub struct Ask {
 
 /// What it offers as it is written, before anything is opened.
 pub fn offers(doc: &SlotDoc) -> BTreeSet<Capability> {
-    match (&doc.qemu, doc.wiring()) {
-        (Some(machine), _) => shakedown_qemu::offers(machine),
-        (None, wiring) => shakedown_rigs::offers(&wiring.unwrap_or_default()),
+    match (&doc.simulated, &doc.qemu, doc.wiring()) {
+        (Some(_), ..) => shakedown_simulated::offers(),
+        (None, Some(machine), _) => shakedown_qemu::offers(machine),
+        (None, None, wiring) => shakedown_rigs::offers(&wiring.unwrap_or_default()),
     }
 }
 
 /// Opens it. Whoever holds the slot's lock is the only one to actuate, so the fence is open.
-pub async fn open(doc: &SlotDoc, ask: Ask, by: &Deadline) -> Rig<Slot> {
-    let folder = shakedown_host::dirs::cache()?.join("slots").join(&ask.file);
-    let Ask { id, file: _, board, clock, sink } = ask;
+pub async fn open(doc: &SlotDoc, ask: Ask<'_>, by: &Deadline) -> Rig<Opened> {
+    let Ask { id, file, board, chosen, control, spec, nonce, clock, sink } = ask;
     let fence = Arc::new(NoFence);
-    match (&doc.qemu, doc.wiring()) {
+    if let Some(simulation) = &doc.simulated {
+        let image = chosen.image.clone();
+        let request =
+            shakedown_simulated::SlotRequest { id, board, spec, image, control, nonce, clock, sink, fence };
+        return shakedown_simulated::open(simulation, request);
+    }
+    let folder = shakedown_host::dirs::cache()?.join("slots").join(&file);
+    let slot: Slot = match (&doc.qemu, doc.wiring()) {
         (Some(machine), _) => {
             let request = shakedown_qemu::SlotRequest { id, board, folder, clock, sink, fence };
-            shakedown_qemu::open(machine, request, by).await
+            shakedown_qemu::open(machine, request, by).await?
         }
         (None, wiring) => {
             let operator = Arc::new(Terminal);
             let request = shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator };
-            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
+            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await?
         }
-    }
+    };
+    let shells: Arc<dyn Shells> = Arc::new(HostShells);
+    Ok(Opened { slot, shells })
 }

@@ -1,0 +1,223 @@
+//! One run on one slot, from an opened slot to its reports: for `run`, and for every job of a campaign.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_core::event::RunHead;
+use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, RealClock, Rig, Sha};
+use shakedown_host::KeyPair;
+use shakedown_media::Identity as Identified;
+use shakedown_runner::{Follower, Identity, JournalSink, Kept, Request, RunFolder};
+use shakedown_simulated::VirtualClock;
+use tokio_util::sync::CancellationToken;
+
+use super::image::Chosen;
+use super::rig::{Rig as RigFile, SlotDoc};
+use super::{folder, slot};
+use crate::CliError;
+use crate::commands::report;
+use crate::say::err;
+
+/// What is to be run, where, and what is known before the slot is opened.
+pub struct Job<'a> {
+    /// The rig file.
+    pub rig: &'a RigFile,
+    /// The slot's name in it.
+    pub slot: &'a str,
+    /// Its document.
+    pub doc: &'a SlotDoc,
+    /// The board type that sits in it.
+    pub board: Arc<Board>,
+    /// The image under test, and its OS profile.
+    pub chosen: &'a Chosen,
+    /// A known-good image that settles an open question of blame.
+    pub control: Option<Arc<Identified>>,
+    /// In order of effect.
+    pub cases: Vec<Arc<dyn Case>>,
+    /// What was asked for, by its name.
+    pub selection: String,
+    /// Of all suites.
+    pub suites: Sha,
+    /// The command that repeats it.
+    pub command: String,
+    /// Attempts at each case.
+    pub repeat: u32,
+    /// Leave the DUT switched on at the end.
+    pub keep: bool,
+    /// Prove that the medium holds the image instead of writing it.
+    pub no_flash: bool,
+    /// Where run folders are made.
+    pub out: &'a Path,
+    /// The run's id.
+    pub run: String,
+    /// What tells a simulated run from another one of the same image on the same slot.
+    pub nonce: String,
+    /// Stops it.
+    pub cancel: CancellationToken,
+}
+
+/// A run that came to its end, whatever came of it.
+pub struct Done {
+    /// What the process returns.
+    pub exit: ExitCode,
+    /// What the journal adds up to.
+    pub ledger: Ledger,
+    /// Where everything is.
+    pub folder: PathBuf,
+}
+
+/// A run whose DUT may still be on.
+pub struct Executed {
+    /// What came of it.
+    pub done: Done,
+    /// The DUT and the run's private key, if it was to be kept.
+    pub kept: Option<(Kept, Arc<str>)>,
+    /// The journal could not be written to its end.
+    pub broken: Option<CliError>,
+}
+
+/// A runtime for a run and, where the slot is simulated, the clock that passes with it.
+pub fn runtime(simulated: bool) -> std::io::Result<(tokio::runtime::Runtime, Option<Arc<VirtualClock>>)> {
+    if !simulated {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        return Ok((runtime, None));
+    }
+    let clock = VirtualClock::start();
+    let idle = clock.clone();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok((builder.enable_all().on_thread_park(move || idle.idle()).build()?, Some(clock)))
+}
+
+/// Runs it, on a runtime of [`runtime`]. `followers` get every line as it is written.
+pub async fn execute(
+    job: Job<'_>,
+    simulated: Option<Arc<VirtualClock>>,
+    followers: impl FnOnce(&Arc<dyn Clock>) -> Vec<Box<dyn Follower>>,
+) -> Result<Executed, CliError> {
+    let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
+    let id = format!("{}/{}", rig.doc.value.rig, job.slot);
+    let keys = KeyPair::generate()?;
+    // The run's own time begins here, not with the build of its image.
+    let clock: Arc<dyn Clock> = match simulated {
+        Some(clock) => clock,
+        None => RealClock::start(),
+    };
+    let path = folder::create(job.out, &run)?;
+    let journal = std::fs::File::create(path.join("journal.jsonl"))?;
+    let sink = JournalSink::new(&run, Box::new(journal), followers(&clock), clock.clone());
+    let spec = shakedown_boards::boot_spec(&board, &chosen.profile);
+    let mut head = head(&id, &board, chosen, job.selection, job.suites, job.command);
+    let ask = slot::Ask {
+        file: shakedown_host::lock::file_name(&rig.doc.value.rig, job.slot),
+        id,
+        board,
+        chosen,
+        control: job.control.as_ref().map(|control| control.image().clone()),
+        spec: spec.clone(),
+        nonce: job.nonce,
+        clock: clock.clone(),
+        sink: sink.clone(),
+    };
+    let opening: Rig<_> = async {
+        let span = Duration::from_secs(600);
+        let free = Deadline::new("a free place for the slot", span, Pace::Rig, clock.clone(), cancel.clone());
+        let opened = slot::open(doc, ask, &free).await?;
+        let log = opened.slot.log();
+        let health = log.map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
+        Ok((opened, health))
+    }
+    .await;
+    let (opened, health) = match opening {
+        Ok(opened) => opened,
+        Err(fault) => {
+            let error = CliError::from(fault.clone());
+            shakedown_runner::not_opened(head, fault, error.exit, &sink, shakedown_reports::verdict);
+            let error = CliError { exit: with_reports(&sink.ledger(), &path, error.exit), ..error };
+            return Err(error);
+        }
+    };
+    head.facts.extend(opened.slot.facts.clone());
+    let request = Request {
+        slot: opened.slot,
+        profile: chosen.profile.clone(),
+        head,
+        spec,
+        image: chosen.identity.clone(),
+        cases,
+        repeat: job.repeat,
+        keep: job.keep,
+        no_flash: job.no_flash,
+        control: job.control,
+        identity: identity(&keys),
+        shells: opened.shells,
+        sink: sink.clone(),
+        folder: RunFolder::new(path.clone(), sink.clone()),
+        recordings: folder::RECORDINGS.map(|(name, role)| (name.to_owned(), role.to_owned())).to_vec(),
+        cancel,
+        verdict: shakedown_reports::verdict,
+    };
+    let ended = shakedown_runner::run(request).await;
+    for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
+        err!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
+    }
+    let ledger = sink.ledger();
+    let exit = with_reports(&ledger, &path, ended.exit);
+    let broken = sink.health().err().map(|fault| CliError { exit, ..fault.into() });
+    let kept = ended.kept.map(|kept| (kept, keys.private));
+    Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
+}
+
+/// Writes the reports. One that cannot be written is the host's failure, and hides no worse one.
+fn with_reports(ledger: &Ledger, folder: &Path, exit: ExitCode) -> ExitCode {
+    match report::render(ledger, folder) {
+        Ok(()) => exit,
+        Err(error) => {
+            err!("{error}");
+            exit.and(error.exit)
+        }
+    }
+}
+
+fn identity(keys: &KeyPair) -> Identity {
+    // As unique as the key, and the same for whoever looks at it.
+    let uuid = Sha::of(keys.public.as_bytes()).to_string()[..32].to_owned();
+    Identity {
+        hostname: uuid[..7].to_owned(),
+        uuid,
+        private_key: keys.private.clone(),
+        public_key: keys.public.clone(),
+    }
+}
+
+/// What the run is about; the slot adds its own facts when it is open.
+fn head(
+    id: &str,
+    board: &Board,
+    chosen: &Chosen,
+    selection: String,
+    suites: Sha,
+    command: String,
+) -> RunHead {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    RunHead {
+        board: board.slug.clone(),
+        slot: id.to_owned(),
+        profile: chosen.profile.id.clone(),
+        image: chosen.image.clone(),
+        selection,
+        command,
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        hashes: BTreeMap::from([
+            ("board".to_owned(), board.hash),
+            ("profile".to_owned(), chosen.profile.hash),
+            ("suites".to_owned(), suites),
+        ]),
+        facts: BTreeMap::from([
+            ("host".to_owned(), host.trim().to_owned()),
+            ("cores".to_owned(), cores.to_string()),
+        ]),
+    }
+}
