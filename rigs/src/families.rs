@@ -16,6 +16,10 @@ family! {
     LineDriver: LineConf(LineCx<'_>) => Arc<dyn Line>, "power and outputs" {
         "manual" Manual(line::manual),
         "command" Command(line::command),
+        "http" Http(line::http),
+        "modbus" Modbus(line::modbus),
+        "pdudaemon" Pdudaemon(line::pdudaemon),
+        "serial-relay" SerialRelay(line::serial_relay),
     }
 }
 

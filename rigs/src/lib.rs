@@ -29,7 +29,9 @@ mod operator;
 mod registry;
 mod slot;
 mod vitals;
+mod wire;
 mod wiring;
+mod worker;
 
 pub use console::{ConsoleConf, ConsoleCx};
 pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, drivers};
@@ -45,7 +47,16 @@ pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 pub mod conf {
     pub use crate::console::command::Conf as ConsoleCommand;
     pub use crate::line::command::{Conf as LineCommand, Status};
+    pub use crate::line::http::{
+        Conf as Http, Device as HttpDevice, Generic as HttpGeneric, Login as HttpLogin, Named as HttpNamed,
+        Outlet as HttpOutlet, Request as HttpRequest, State as HttpState,
+    };
     pub use crate::line::manual::Conf as Manual;
+    pub use crate::line::modbus::{
+        Bus as ModbusBus, Conf as Modbus, Parity as ModbusParity, Rtu as ModbusRtu,
+    };
+    pub use crate::line::pdudaemon::Conf as Pdudaemon;
+    pub use crate::line::serial_relay::Conf as SerialRelay;
     pub use crate::media::file::Conf as File;
     pub use crate::network::address::Conf as Address;
 }

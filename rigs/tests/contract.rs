@@ -1,8 +1,9 @@
 //! Every driver of a family against every fault: the rows come from the families' own lists,
 //! so a driver without rows here fails.
 //!
-//! Counterparts: real programs for `command` (grade *real peer*), a scripted person for
-//! `manual` (grade *own fake*).
+//! Drivers of a network or a serial line are asked through one proxy, which adds what goes wrong
+//! on the way to the counterpart. For `command` it is real programs that fail, for `manual` a
+//! scripted person.
 
 mod support;
 
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_conf::{Document, load};
-use shakedown_core::{Guarded, Level, Limits, NoFence, SeenBy};
+use shakedown_core::{Guarded, Level, Limits, NoFence, Proof, Rig, SeenBy};
 use shakedown_rigs::{Answer, LineCx, LineDriver, Operator};
 
-use support::{Person, by, nowhere};
+use support::proxy::{self, WAYS, Way};
+use support::{Person, by, nowhere, peers};
 
 /// What an output does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +71,18 @@ fn subject(driver: &str, wrong: Wrong) -> Option<(String, Arc<dyn Operator>)> {
                 format!("command: {{ on: [{on}{argument}], off: ['true'], within: {within}{status} }}");
             Some((text.replace("\\u{1b}", "\\e"), Person::with(vec![])))
         }
-        other => panic!("no rows for the driver `{other}`: add them to this test"),
+        other => {
+            assert!(LINES.contains(&other), "no rows for the driver `{other}`: add them to this test");
+            None
+        }
     }
 }
 
+/// Drivers that reach their hardware through a line which [`proxy`] can stand in.
+const LINES: [&str; 4] = ["http", "modbus", "pdudaemon", "serial-relay"];
+
 #[tokio::test]
-async fn every_output_driver_against_every_fault() {
+async fn a_driver_that_starts_nothing_against_every_fault() {
     for driver in LineDriver::NAMES {
         for wrong in ALL {
             let Some((text, operator)) = subject(driver, wrong) else { continue };
@@ -106,4 +114,136 @@ async fn every_output_driver_against_every_fault() {
             }
         }
     }
+}
+
+/// One way of a driver to its hardware, and the port of the counterpart.
+struct Route {
+    driver: &'static str,
+    port: u16,
+    serial: bool,
+    /// With `{port}` or `{tty}` where the way begins.
+    conf: &'static str,
+    /// An output that takes the command and stays off, if the driver can see that.
+    stuck: Option<(&'static str, &'static str)>,
+}
+
+/// The whole of it: every driver, every way, at the same time.
+#[tokio::test]
+async fn every_line_against_every_fault() {
+    let (web, tcp, rtu, relay) =
+        tokio::join!(peers::web(), peers::modbus("tcp"), peers::modbus("rtu"), peers::relay_board());
+    let daemon = peers::pdudaemon(
+        "\"rack\": {\"driver\": \"localcmdline\", \"cmd_on\": \"true %s\", \"cmd_off\": \"true %s\"}",
+    )
+    .await;
+    let route = |driver, port, serial, conf, stuck| Route { driver, port, serial, conf, stuck };
+    let routes = [
+        route(
+            "http",
+            web.port,
+            false,
+            "http: { url: 'http://127.0.0.1:{port}', settle: 200ms, device: { shelly-gen1: { outlet: 1 } } }",
+            Some(("outlet: 1", "outlet: 3")),
+        ),
+        route(
+            "modbus",
+            tcp.port,
+            false,
+            "modbus: { bus: { tcp: '127.0.0.1:{port}' }, settle: 200ms, coil: 1 }",
+            Some(("coil: 1", "coil: 9")),
+        ),
+        route(
+            "modbus",
+            rtu.port,
+            true,
+            "modbus: { bus: { rtu: { port: '{tty}' } }, settle: 200ms, coil: 1 }",
+            Some(("coil: 1", "coil: 9")),
+        ),
+        route(
+            "pdudaemon",
+            daemon.port,
+            false,
+            "pdudaemon: { url: 'http://127.0.0.1:{port}', pdu: rack, port: 1 }",
+            None,
+        ),
+        route(
+            "serial-relay",
+            relay.port,
+            true,
+            "serial-relay: { port: '{tty}', channel: 4 }",
+            Some(("channel: 4", "channel: 3")),
+        ),
+    ];
+    for driver in LINES {
+        assert!(
+            LineDriver::NAMES.contains(&driver) && routes.iter().any(|route| route.driver == driver),
+            "{driver}"
+        );
+    }
+    let rows =
+        routes.iter().flat_map(|route| WAYS.map(|way| switch_through(route, way, route.conf.to_owned())));
+    let lies = routes.iter().filter_map(|route| {
+        let (good, stuck) = route.stuck?;
+        Some(async move {
+            let fault = switch_through(route, Way::Clear, route.conf.replace(good, stuck)).await.unwrap_err();
+            assert_eq!(fault.got, "read back off", "{}: {fault}", route.driver);
+        })
+    });
+    for (index, end) in Box::pin(join_all(rows)).await.into_iter().enumerate() {
+        let (route, way) = (&routes[index / WAYS.len()], WAYS[index % WAYS.len()]);
+        let row = format!("{} (serial: {}), {way:?}: {end:?}", route.driver, route.serial);
+        if way == Way::Clear {
+            let want = if route.stuck.is_some() { SeenBy::ReadBack(Level::On) } else { SeenBy::Nothing };
+            assert_eq!(end.unwrap_or_else(|fault| panic!("{row}: {fault}")).seen, want, "{row}");
+            continue;
+        }
+        // What is written into a dead serial port nobody takes note of; the read-back does.
+        let fault = end.expect_err(&row);
+        assert_eq!(fault.driver, route.driver, "{row}");
+        assert!(!fault.expected.is_empty() && !fault.got.is_empty(), "{row}");
+        if matches!(way, Way::Silence | Way::Late | Way::Half) {
+            assert!(fault.stop.is_some(), "{row}");
+        }
+    }
+    Box::pin(join_all(lies)).await;
+}
+
+/// Switches on, on a way on which something goes wrong; it must end.
+async fn switch_through(route: &Route, way: Way, conf: String) -> Rig<Proof> {
+    let port = proxy::tcp(route.port, way);
+    // An adapter that is not plugged in is what a refusal is to a serial port.
+    let plugged = route.serial && way != Way::Refusal;
+    let tty = if plugged { Some(peers::serial_to(port).await) } else { None };
+    let path = tty.as_ref().map_or("/dev/serial/by-id/none".into(), |tty| tty.path.display().to_string());
+    let text = conf.replace("{port}", &port.to_string()).replace("{tty}", &path);
+    let conf =
+        load::<LineDriver>(&Document::new("rig.yaml", &text)).unwrap_or_else(|e| panic!("{e:#}")).value;
+    let operator = Person::with(vec![]);
+    let cx = LineCx { slot: "desk/pi4", output: "power", safe: Level::Off, operator: &operator };
+    // Long enough for a busy machine where an answer comes, short where none does.
+    let short = matches!(way, Way::Silence | Way::Late | Way::Half);
+    let by = by(if short { Duration::from_secs(2) } else { Duration::from_secs(60) });
+    let guarded =
+        Guarded::new("power", conf.open(cx, &by).await?, Limits::default(), Arc::new(NoFence), nowhere());
+    let bound = support::by(Duration::from_secs(120));
+    bound.run(|| format!("{} {way:?}", route.driver), guarded.set(true, &by)).await.expect("it must end")
+}
+
+/// All of them, side by side.
+async fn join_all<T>(all: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.into_iter().map(|one| (Box::pin(one), None)).collect();
+    std::future::poll_fn(move |cx| {
+        for (one, done) in &mut all {
+            if done.is_none()
+                && let std::task::Poll::Ready(value) = one.as_mut().poll(cx)
+            {
+                *done = Some(value);
+            }
+        }
+        if all.iter().any(|(_, done)| done.is_none()) {
+            return std::task::Poll::Pending;
+        }
+        std::task::Poll::Ready(all.iter_mut().filter_map(|(_, done)| done.take()).collect())
+    })
+    .await
 }

@@ -29,7 +29,8 @@ pub(crate) const QEMU: &[&str] = &["qemu-system-x86", "seabios", "ipxe-qemu"];
 /// To boot arm64, and amd64 by UEFI.
 pub(crate) const QEMU_MORE: &[&str] = &["qemu-system-arm", "qemu-efi-aarch64", "u-boot-qemu", "ovmf"];
 
-/// What the tests use as counterparts: OpenSSH, chrony's client, a browser, TAP's own reader.
+/// What the tests use as counterparts: OpenSSH, chrony's client, a browser, TAP's own reader,
+/// and the servers that drivers of rig hardware speak to.
 pub(crate) const TEST: &[&str] = &[
     "openssh-server",
     "openssh-client",
@@ -42,6 +43,12 @@ pub(crate) const TEST: &[&str] = &[
     "util-linux",
     "xz-utils",
     "zip",
+    "socat",
+    "lighttpd",
+    "pdudaemon",
+    "python3-pymodbus",
+    // What Debian's pymodbus needs and does not name.
+    "python3-serial-asyncio",
 ];
 
 /// Installs what is missing; where that is not allowed, the error is the line to type.
