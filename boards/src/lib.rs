@@ -23,17 +23,23 @@
 mod board;
 mod catalogue;
 mod check;
+mod consistent;
 pub mod doc;
 mod error;
+mod facts;
 mod files;
+pub mod import;
 mod layers;
 mod merge;
 mod origin;
 mod profile;
 mod schema;
+mod sources;
+mod text;
 
 pub use catalogue::{Catalogue, Listed, Resolved};
 pub use check::boot_spec;
 pub use error::BoardsError;
+pub use facts::Facts;
 pub use origin::Origin;
 pub use schema::schemas;

@@ -107,6 +107,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "errors",
             "hostile",
             "catalogue",
+            "import",
             "porter",
             "embedded",
             "steps",
