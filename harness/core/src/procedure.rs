@@ -70,8 +70,6 @@ pub enum Act {
     Configure {
         /// Its name in the rig file.
         medium: String,
-        /// The partition of the configuration document, where its number is known; else it is found by label.
-        partition: Option<u32>,
     },
     /// A USB device appears on the rig host.
     AwaitUsb {
@@ -101,6 +99,8 @@ pub enum Act {
     Serve,
     /// The boot loader is told over the console where to take them from.
     Dialogue,
+    /// The boot loader takes all of them.
+    AwaitFetch,
     /// The DUT powers itself off.
     AwaitOff,
     /// Nothing, until the capacitors are empty.
@@ -195,10 +195,7 @@ impl fmt::Display for Act {
                 write!(f, "write the installer to `{medium}`")
             }
             Self::ReadBack { medium } => write!(f, "read `{medium}` back and compare it with the image"),
-            Self::Configure { medium, partition: Some(number) } => {
-                write!(f, "put this run's names and keys on `{medium}`, partition {number}")
-            }
-            Self::Configure { medium, partition: None } => {
+            Self::Configure { medium } => {
                 write!(f, "put this run's names and keys on the boot partition of `{medium}`")
             }
             Self::AwaitUsb { what, id } => write!(f, "wait for {what} on USB ({id})"),
@@ -207,6 +204,7 @@ impl fmt::Display for Act {
             Self::Keys { keys } => write!(f, "press keys: {keys}"),
             Self::Serve => f.write_str("serve the boot files over TFTP"),
             Self::Dialogue => f.write_str("tell the boot loader to boot from the network"),
+            Self::AwaitFetch => f.write_str("wait until the boot files were fetched"),
             Self::AwaitOff => f.write_str("wait until the DUT powers itself off"),
             Self::Drain => f.write_str("let the capacitors drain"),
             Self::ProveInternal { target } if target.is_empty() => {

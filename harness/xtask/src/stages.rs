@@ -108,6 +108,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "hostile",
             "catalogue",
             "import",
+            "plan",
             "porter",
             "embedded",
             "steps",

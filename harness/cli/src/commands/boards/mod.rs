@@ -34,6 +34,11 @@ enum Command {
         /// Another.
         b: String,
     },
+    /// One board type in words: what is known, how an image gets onto it, what a rig needs, how it boots.
+    Explain {
+        /// Its slug, or another name of it.
+        slug: String,
+    },
     /// Makes descriptors of a document of device types like balena's (JSON).
     Import(import::Args),
 }
@@ -44,6 +49,11 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Command::List(args) => Ok(list::run(&catalogue, args)),
         Command::Show(args) => show::run(&catalogue, args),
         Command::Diff { a, b } => show::diff(&catalogue, a, b),
+        Command::Explain { slug } => {
+            let text = shakedown_boards::explain(&catalogue.resolved(slug)?);
+            crate::say::to_out(format_args!("{text}"));
+            Ok(ExitCode::Ok)
+        }
         Command::Import(args) => import::run(paths, args),
         Command::Check => {
             let errors = catalogue.check();
