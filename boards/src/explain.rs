@@ -7,7 +7,7 @@ use shakedown_conf::Span;
 use shakedown_core::{Board, Procedure, ProvStep, Seen};
 
 use crate::catalogue::Resolved;
-use crate::doc::MediumDoc;
+use crate::doc::{ImageKindDoc, MediumDoc, StateDoc, SupportDoc, TableDoc};
 use crate::facts::Facts;
 use crate::plan::{self, Wire};
 
@@ -90,8 +90,8 @@ fn hardware(text: &mut String, board: &Board, facts: &Facts) {
         row(text, "one of", group);
     }
     let life = &facts.lifecycle;
-    let support = or_unknown(life.support.map(|support| support.word()));
-    let state = or_unknown(life.state.map(|state| state.word()));
+    let support = or_unknown(life.support.map(SupportDoc::word));
+    let state = or_unknown(life.state.map(StateDoc::word));
     let esr = if life.esr == Some(true) { "; extended support releases" } else { "" };
     row(text, "support", &format!("{support}; state of its repository: {state}{esr}"));
     let cpu = or_unknown(facts.cpu.as_ref());
@@ -138,7 +138,7 @@ fn hardware(text: &mut String, board: &Board, facts: &Facts) {
 fn os(text: &mut String, board: &Board, facts: &Facts) {
     row(text, "boot loader", &or_unknown(facts.bootloader.as_ref()));
     let image = &facts.image;
-    let kind = or_unknown(image.kind.map(|kind| kind.word()));
+    let kind = or_unknown(image.kind.map(ImageKindDoc::word));
     row(text, "image", &format!("{} ({kind})", or_unknown(image.file.as_ref())));
     for (what, file) in [("the OS itself", &image.raw), ("its installer", &image.installer)] {
         if let Some(file) = file {
@@ -152,7 +152,7 @@ fn os(text: &mut String, board: &Board, facts: &Facts) {
     let sizes =
         [("space", layout.space), ("boot", layout.boot), ("root", layout.root), ("state", layout.state)];
     let sizes = sizes.map(|(name, size)| format!("{name} {}", or_unknown(size))).join(", ");
-    let table = or_unknown(layout.table.map(|table| table.word()));
+    let table = or_unknown(layout.table.map(TableDoc::word));
     let partition = or_unknown(layout.boot_partition);
     row(text, "partitions", &format!("table {table}; {sizes}; its configuration on number {partition}"));
     for line in &board.config_txt {
