@@ -47,7 +47,7 @@ fn every_board_has_a_procedure_that_proves_what_it_does() {
             Ok(planned) => assert_eq!(planned, ideal, "{slug}"),
             // No rig of ours has a keyboard.
             Err(missing) => {
-                assert!(missing.iter().all(|wire| wire.part == "keyboard"), "{slug}: {missing:?}")
+                assert!(missing.iter().all(|wire| wire.part == "keyboard"), "{slug}: {missing:?}");
             }
         }
     }
@@ -139,7 +139,7 @@ fn without_a_verifying_step_a_procedure_is_refused() {
 fn what_a_slot_lacks_is_named_with_what_it_is_for() {
     let missing = |slug: &str, shape: &Shape| -> Vec<Wire> {
         let board = of(slug);
-        plan(&board.board, &board.facts, shape).map(|_| Vec::new()).unwrap_or_else(|missing| missing)
+        plan(&board.board, &board.facts, shape).map_or_else(|missing| missing, |_| Vec::new())
     };
     let parts = |wires: Vec<Wire>| wires.into_iter().map(|wire| wire.part).collect::<Vec<_>>().join(" ");
     let bare = Shape::default();
@@ -282,7 +282,8 @@ fn explanations_are_worth_reading() {
         "iot-gate-imx8plus",
         "zcu102-zynqmp",
     ];
-    let said: String = slugs.iter().map(|slug| format!("## {slug}\n{}\n", explain(&of(slug)))).collect();
+    let said: Vec<_> = slugs.iter().map(|slug| format!("## {slug}\n{}\n", explain(&of(slug)))).collect();
+    let said = said.concat();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/explain.txt");
     if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
         std::fs::write(&golden, &said).unwrap();
