@@ -3,6 +3,7 @@
 mod bench;
 mod boards;
 mod drivers;
+mod history;
 mod image;
 pub(crate) mod report;
 mod rigs;
@@ -39,6 +40,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Make a run's reports again, from its journal alone.
     Report(report::Args),
+    /// What all runs say together: rates, trends, differences.
+    History(Box<history::Args>),
     /// Build or look into images.
     Image(image::Args),
     /// The catalogue of board types.
@@ -69,6 +72,7 @@ pub fn run(cli: Cli) -> CliResult {
     match cli.command {
         Command::Run(args) => run::run(&cli.paths, &args),
         Command::Report(args) => report::run(&args),
+        Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),
