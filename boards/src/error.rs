@@ -4,9 +4,6 @@ use std::fmt;
 
 use shakedown_conf::{ConfError, nearest};
 
-/// So many names can be taken in at a glance.
-const FEW: usize = 20;
-
 /// Why a board or a profile cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoardsError {
@@ -39,12 +36,7 @@ impl fmt::Display for BoardsError {
                     write!(f, "; did you mean `{meant}`?")?;
                 }
                 if f.alternate() {
-                    match known.len() {
-                        0..=FEW => write!(f, "\n  help: known: {}", known.join(", "))?,
-                        many => {
-                            write!(f, "\n  help: {many} are known: `shakedown boards list` shows them")?;
-                        }
-                    }
+                    write!(f, "\n  help: known: {}", known.join(", "))?;
                 }
                 Ok(())
             }

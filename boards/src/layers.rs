@@ -1,27 +1,25 @@
 //! Follows `extends`: the documents that make up one board or profile, in the order of merging.
 
-use std::sync::Arc;
-
-use shakedown_conf::Loaded;
+use shakedown_conf::{Loaded, load};
 
 use crate::doc::{Extends, FamilyDoc};
 use crate::error::BoardsError;
-use crate::files::Families;
+use crate::files::Shelf;
 
 /// The families that a document extends, directly and by others, each once, the weakest first.
 pub(crate) fn families<T>(
-    shelf: &Families,
+    shelf: &Shelf,
     from: &Loaded<T>,
     extends: &Extends,
-) -> Result<Vec<Arc<Loaded<FamilyDoc>>>, BoardsError> {
+) -> Result<Vec<Loaded<FamilyDoc>>, BoardsError> {
     let mut walk = Walk { shelf, done: Vec::new(), way: Vec::new() };
     walk.follow(from, extends)?;
     Ok(walk.done)
 }
 
 struct Walk<'a> {
-    shelf: &'a Families,
-    done: Vec<Arc<Loaded<FamilyDoc>>>,
+    shelf: &'a Shelf,
+    done: Vec<Loaded<FamilyDoc>>,
     /// The families between the document and here.
     way: Vec<String>,
 }
@@ -37,14 +35,14 @@ impl Walk<'_> {
             if self.done.iter().any(|family| family.value.family == *name) {
                 continue;
             }
-            let Some(family) = self.shelf.get(name) else {
+            let Some(doc) = self.shelf.get(name) else {
                 return Err(from.unknown_name(&field, "family", name, self.shelf.keys()).into());
             };
-            let family = family.load()?;
-            same_name(family.as_ref(), "family", &family.value.family, name)?;
+            let family: Loaded<FamilyDoc> = load(doc)?;
+            same_name(&family, "family", &family.value.family, name)?;
             let extends = family.value.extends.clone();
             self.way.push(name.clone());
-            self.follow(family.as_ref(), &extends)?;
+            self.follow(&family, &extends)?;
             self.way.pop();
             self.done.push(family);
         }

@@ -31,6 +31,7 @@
     reason = "reports are written once; write! into a String would add an error that cannot happen"
 )]
 
+pub mod conformance;
 pub mod console;
 pub mod extras;
 pub mod html;

@@ -12,7 +12,7 @@ use crate::template::Values;
 pub const OFFERED: [&str; 3] = ["ntp", "ntp-host", "ntp-port"];
 
 /// Facts that the runner has in every run.
-pub const RUN: [&str; 5] = ["board", "arch", "hostname", "uuid", "public-key"];
+pub const RUN: [&str; 6] = ["board", "arch", "hostname", "uuid", "public-key", "cold-boots"];
 
 /// Whether a profile has a value for this fact, now or when the rig is asked.
 pub fn known(profile: &OsProfile, name: &str) -> bool {

@@ -10,10 +10,13 @@ use shakedown_conf::{ConfError, Document};
 use crate::error::SuiteError;
 
 /// Folders of suites in the binary; each holds module files.
-static SUITES: [(&str, Dir<'_>); 3] = [
+static SUITES: [(&str, Dir<'_>); 6] = [
     ("os", include_dir!("$CARGO_MANIFEST_DIR/os")),
     ("container", include_dir!("$CARGO_MANIFEST_DIR/container")),
     ("update", include_dir!("$CARGO_MANIFEST_DIR/update")),
+    ("console", include_dir!("$CARGO_MANIFEST_DIR/console")),
+    ("power", include_dir!("$CARGO_MANIFEST_DIR/power")),
+    ("hardware", include_dir!("$CARGO_MANIFEST_DIR/hardware")),
 ];
 static SELECTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/selections");
 static PROGRAMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/programs");

@@ -54,6 +54,23 @@ fn the_example_of_simulated_slots_is_accepted() {
 }
 
 #[test]
+fn the_example_of_bringing_up_a_board_is_accepted() {
+    let [rig] = &blocks("bringing-up-a-board.md")[..] else { panic!("one block") };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("rig.yaml");
+    std::fs::write(&file, rig).unwrap();
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    let slot = &rig.doc.value.slots["amd64"];
+    let board = rig.board(&Catalogue::embedded(), "amd64", slot).unwrap_or_else(|error| panic!("{error}"));
+    assert!(board.capabilities.iter().all(|capability| capability.0 != "hdmi"), "{:?}", board.capabilities);
+    // What the board type does not have cannot be lacking.
+    std::fs::write(&file, self::blocks("bringing-up-a-board.md")[0].replace("[hdmi]", "[hdmo]")).unwrap();
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    let error = rig.board(&Catalogue::embedded(), "amd64", &rig.doc.value.slots["amd64"]).unwrap_err();
+    assert!(error.to_string().contains("slots.amd64.lacks[0]"), "{error}");
+}
+
+#[test]
 fn the_committed_rig_schema_is_current_and_named() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("rigs/schema/rig.json");

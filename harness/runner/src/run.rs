@@ -43,6 +43,8 @@ pub struct Request {
     pub cases: Vec<Arc<dyn Case>>,
     /// Attempts at each.
     pub repeat: u32,
+    /// The fact `cold-boots`: how often the case of that name cuts the power.
+    pub cold_boots: u32,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
@@ -132,6 +134,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         image,
         cases,
         repeat,
+        cold_boots,
         keep,
         no_flash,
         control,
@@ -146,6 +149,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let mut facts: BTreeMap<String, String> = BTreeMap::new();
     facts.insert("version".into(), head.image.version.clone().unwrap_or_default());
     facts.insert("image".into(), head.image.payload.to_string());
+    facts.insert("cold-boots".into(), cold_boots.to_string());
     let mut extra = Vec::new();
     let parts = Parts {
         slot,

@@ -21,7 +21,7 @@ use crate::extras::Extras;
 use crate::text;
 use crate::view::View;
 
-const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
+pub(crate) const STYLE: &str = concat!(include_str!("style/base.css"), include_str!("style/parts.css"));
 const SCRIPT: &str = include_str!("script.js");
 
 /// The whole document.
@@ -91,12 +91,19 @@ fn section(id: &'static str, name: &'static str, body: Option<Markup>) -> Sectio
 }
 
 fn policy() -> String {
-    let hash = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha::of(text.as_bytes()).0);
+    format!("{}; script-src 'sha256-{}'", style_policy(), hash(SCRIPT))
+}
+
+/// What a page with our style and no script is allowed.
+pub(crate) fn style_policy() -> String {
     format!(
-        "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
+        "default-src 'none'; img-src data:; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(STYLE)
     )
+}
+
+fn hash(text: &str) -> String {
+    base64::engine::general_purpose::STANDARD.encode(Sha::of(text.as_bytes()).0)
 }
 
 /// An outcome's word, coloured; never by colour alone.

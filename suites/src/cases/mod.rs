@@ -1,15 +1,20 @@
 //! Cases with a plot, one file each. Their heads (title, needs, effect, sabotage, cleanup)
 //! stand in the suite files beside the others, with `plot: name`.
 
+mod cold_boots;
+mod console_login;
+mod console_rate;
 mod disk_full;
 mod engine_frozen;
 mod engine_tcp;
+mod hardware_survey;
 mod host;
 mod hung_system;
 mod journal;
 mod purge;
 mod safe_reboot;
 mod ssh_logins;
+mod synced_data;
 mod time_jump;
 mod update;
 mod update_commits;
@@ -40,16 +45,21 @@ impl fmt::Debug for Plot {
 
 /// All plots.
 pub static PLOTS: &[Plot] = &[
+    cold_boots::PLOT,
+    console_login::PLOT,
+    console_rate::PLOT,
     disk_full::PLOT,
     engine_frozen::PLOT,
     engine_tcp::AS_CONFIGURED,
     engine_tcp::SWITCHED,
+    hardware_survey::PLOT,
     hung_system::PLOT,
     journal::PLOT,
     purge::PLOT,
     safe_reboot::PLOT,
     ssh_logins::PASSWORDS,
     ssh_logins::UNKNOWN_KEYS,
+    synced_data::PLOT,
     time_jump::PLOT,
     update_commits::PLOT,
     update_refused::GARBAGE,

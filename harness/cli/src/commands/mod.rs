@@ -2,8 +2,8 @@
 
 mod bench;
 mod boards;
+mod bringup;
 mod drivers;
-mod history;
 mod image;
 pub(crate) mod report;
 mod rigs;
@@ -38,10 +38,10 @@ pub struct Cli {
 enum Command {
     /// Flash, boot and test an image on one slot.
     Run(Box<run::Args>),
+    /// Climb the ladder of a new board type, rung by rung, to a conformance report.
+    Bringup(bringup::Args),
     /// Make a run's reports again, from its journal alone.
     Report(report::Args),
-    /// What all runs say together: rates, trends, differences.
-    History(Box<history::Args>),
     /// Build or look into images.
     Image(image::Args),
     /// The catalogue of board types.
@@ -71,8 +71,8 @@ impl Cli {
 pub fn run(cli: Cli) -> CliResult {
     match cli.command {
         Command::Run(args) => run::run(&cli.paths, &args),
+        Command::Bringup(args) => bringup::run(&cli.paths, &args),
         Command::Report(args) => report::run(&args),
-        Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),

@@ -11,10 +11,8 @@ use std::time::Duration;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
-use shakedown_history::{History, Recorder};
 use shakedown_host::LockError;
 use shakedown_host::lock::SlotLock;
-use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
 
@@ -23,8 +21,8 @@ use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
 use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::{evidence, folder, image, keep, reference, standin};
-use crate::follow::{MessageFormat, Recording, follower};
+use crate::compose::{folder, image, keep, reference, standin};
+use crate::follow::{MessageFormat, follower};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -66,6 +64,9 @@ pub struct Args {
     /// Attempts at each case.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// How often `power::cuts::cold-boots` cuts the power.
+    #[arg(long, value_name = "N", default_value_t = COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    cold_boots: u32,
     /// Leave the DUT switched on at the end, and tell how to get into it. A virtual one is held until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -81,12 +82,38 @@ pub struct Args {
     /// Where run folders are made. Else SHAKEDOWN_OUT, ./shakedown-out.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Keep the attempts in this history as well, each when it has ended.
-    #[arg(long, value_name = "FILE", env = evidence::VARIABLE)]
-    history: Option<PathBuf>,
     /// How the run is shown while it happens.
     #[arg(long, value_enum, default_value = "human")]
     message_format: MessageFormat,
+}
+
+/// Cold boots, where nobody says how many.
+pub(super) const COLD_BOOTS: u32 = 10;
+
+impl Args {
+    /// A run of these cases for a bring-up.
+    pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>) -> Self {
+        Self {
+            board: None,
+            slot: Some(bringup.slot.clone()),
+            rig: bringup.rig.clone(),
+            image: bringup.image.clone(),
+            os: bringup.os.clone(),
+            companions: bringup.companions.clone(),
+            selection: Some("bringup".to_owned()),
+            suite: None,
+            cases,
+            list: false,
+            repeat: 1,
+            cold_boots: bringup.cold_boots,
+            keep: false,
+            no_flash: false,
+            control: None,
+            sabotage: None,
+            out: bringup.out.clone(),
+            message_format: MessageFormat::Human,
+        }
+    }
 }
 
 /// Which sabotages.
@@ -222,6 +249,7 @@ async fn whole(
         suites: suites.hash(),
         command: again::command(paths, args, slot_name),
         repeat: args.repeat,
+        cold_boots: args.cold_boots,
         keep: args.keep,
         no_flash: args.no_flash,
         out: &out,
@@ -229,19 +257,8 @@ async fn whole(
         nonce: String::new(),
         cancel: cancel.clone(),
     };
-    let journal = std::path::absolute(out.join(&job.run).join("journal.jsonl"))?;
-    // Before the slot is touched: a history that cannot be written is told at once.
-    let history = args.history.as_deref().map(History::open).transpose()?;
-    let followers = |clock: &_| {
-        let recording = history.map(|history| Recording(Recorder::new(history, journal)));
-        let mut all = vec![follower(args.message_format, clock)];
-        all.extend(recording.map(|recording| Box::new(recording) as Box<dyn Follower>));
-        all
-    };
-    let Executed { mut done, kept, broken } = execute::execute(job, simulated, followers).await?;
-    if let Some(file) = &args.history {
-        done.exit = done.exit.and(in_history(file, &done.folder));
-    }
+    let ended = execute::execute(job, simulated, |clock| vec![follower(args.message_format, clock)]).await?;
+    let Executed { mut done, kept, broken } = ended;
     if let Some((kept, key)) = kept {
         let ours = doc.qemu.is_some() || doc.simulated.is_some();
         let keep = Keep { kept, folder: &done.folder, key: &key, ours };
@@ -264,18 +281,6 @@ async fn lock(rig: &RigFile, slot: &str, by: &Deadline) -> Result<SlotLock, CliE
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),
     })
-}
-
-/// What the run's folder adds to what was recorded: the kernel's log, and all of it where recording broke.
-fn in_history(file: &std::path::Path, folder: &std::path::Path) -> ExitCode {
-    let added = History::open(file).map_err(CliError::from);
-    added.and_then(|mut history| evidence::add(&mut history, folder)).map_or_else(
-        |error| {
-            err!("{error}");
-            error.exit
-        },
-        |_| ExitCode::Ok,
-    )
 }
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.

@@ -44,6 +44,8 @@ pub struct Job<'a> {
     pub command: String,
     /// Attempts at each case.
     pub repeat: u32,
+    /// How often `power::cuts::cold-boots` cuts the power.
+    pub cold_boots: u32,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
@@ -147,6 +149,7 @@ pub async fn execute(
         image: chosen.identity.clone(),
         cases,
         repeat: job.repeat,
+        cold_boots: job.cold_boots,
         keep: job.keep,
         no_flash: job.no_flash,
         control: job.control,

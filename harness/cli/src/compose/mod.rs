@@ -1,6 +1,5 @@
 //! Putting a run together: documents, slots, images, folders.
 
-pub mod evidence;
 pub mod execute;
 pub mod folder;
 pub mod image;

@@ -1,15 +1,14 @@
 //! Rig files: which slots there are, and what each is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shakedown_boards::doc::SupportDoc;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
-use shakedown_core::Board;
+use shakedown_core::{Board, Capability};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
 use shakedown_simulated::SimulationDoc;
@@ -35,9 +34,6 @@ pub struct RigDoc {
 pub struct SlotDoc {
     /// The board type that sits in it, by its slug.
     pub board: String,
-    /// The board type may be one that its vendor gave up (default: false).
-    #[serde(default)]
-    pub allow_discontinued: bool,
     /// A virtual machine; then nothing else is wired.
     #[serde(default)]
     pub qemu: Option<MachineDoc>,
@@ -62,6 +58,10 @@ pub struct SlotDoc {
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
+    /// What the board type has and this one cannot show: no antenna, an emulated machine without LEDs.
+    /// Cases that need it are skipped with that reason.
+    #[serde(default)]
+    pub lacks: BTreeSet<String>,
 }
 
 impl SlotDoc {
@@ -142,18 +142,24 @@ impl Rig {
 
     /// The board type that sits in a slot; an unknown one is told at its place in the rig file.
     pub fn board(&self, catalogue: &Catalogue, name: &str, slot: &SlotDoc) -> Result<Arc<Board>, CliError> {
-        let found = catalogue.resolved(&slot.board).map_err(|error| match error {
+        let board = catalogue.board(&slot.board).map_err(|error| match error {
             BoardsError::Unknown { got, known, .. } => {
-                CliError::from(self.doc.unknown_name(&format!("slots.{name}.board"), "board", &got, known))
+                self.doc.unknown_name(&format!("slots.{name}.board"), "board", &got, known).into()
             }
             error @ BoardsError::Document(_) => CliError::from(error),
         })?;
-        if found.facts.lifecycle.support == Some(SupportDoc::Discontinued) && !slot.allow_discontinued {
-            let what = format!("{} is discontinued: no OS is made for it any more", found.board.slug);
-            let hint = "write `allow-discontinued: true` into the slot when it is meant";
-            return Err(self.doc.invalid(&format!("slots.{name}.board"), what).hint(hint).into());
+        if slot.lacks.is_empty() {
+            return Ok(board);
         }
-        Ok(found.board)
+        let mut here = Board::clone(&board);
+        for (index, word) in slot.lacks.iter().enumerate() {
+            if !here.capabilities.remove(&Capability::new(word.as_str())) {
+                let known = board.capabilities.iter().map(|known| known.0.clone());
+                let field = format!("slots.{name}.lacks[{index}]");
+                return Err(self.doc.unknown_name(&field, "capability of the board", word, known).into());
+            }
+        }
+        Ok(Arc::new(here))
     }
 
     /// Whether a slot fits its board, before anything is opened.

@@ -196,6 +196,7 @@ pub(crate) async fn run(place: &Place) -> Run {
             case("reconnects", Way::Reconnects),
         ],
         repeat: 1,
+        cold_boots: 1,
         keep: false,
         no_flash: false,
         control: None,

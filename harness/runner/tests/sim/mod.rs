@@ -214,6 +214,7 @@ impl Sim {
             image,
             cases: self.cases.clone(),
             repeat: self.repeat,
+            cold_boots: 1,
             keep: self.keep,
             no_flash: self.no_flash,
             control: self.control.map(|size| self.image("control", size)),

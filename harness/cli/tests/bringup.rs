@@ -1,0 +1,129 @@
+//! `shakedown bringup` through the real command, on simulated slots: what a slot lies about fails
+//! its own rung and no other.
+
+#![allow(clippy::print_stdout, reason = "the front of a test binary")]
+
+mod support;
+
+use libtest_mimic::Arguments;
+use shakedown_reports::conformance::{Conformance, RUNGS, Standing};
+use support::{Place, Ran, trial};
+
+fn main() {
+    shakedown_host::warden::serve_if_asked();
+    let args = Arguments::from_args();
+    let trials = vec![
+        trial("a_good_board_climbs_the_ladder_and_what_was_not_tried_says_why", good),
+        trial("a_lie_fails_its_own_rung_and_no_other", lies),
+        trial("a_rig_that_breaks_fails_no_rung", broken_rig),
+        trial("resume_climbs_only_what_is_open", resume),
+        trial("one_rung_alone", only),
+        trial("bad_input_is_refused", refused),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn rig(place: &Place, rules: &str) {
+    place.file(
+        "rig.yaml",
+        format!("rig: sim\nslots:\n  one:\n    board: generic-amd64\n    simulated: {{ seed: 3, rules: [{rules}] }}\n"),
+    );
+}
+
+async fn climb(place: &Place, more: &[&str]) -> (Ran, Conformance) {
+    let ran = place.run(&[&["bringup", "one"], more].concat()).await;
+    let file = place.path("out/bringup/sim@one/conformance.json");
+    assert!(file.exists(), "{}", ran.all());
+    let html = std::fs::read_to_string(place.path("out/bringup/sim@one/conformance.html")).unwrap();
+    assert!(html.contains("generic-amd64"));
+    (ran, serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap())
+}
+
+fn standings(shown: &Conformance, wanted: Standing) -> Vec<&str> {
+    shown.rungs.iter().filter(|rung| rung.standing == wanted).map(|rung| rung.name.as_str()).collect()
+}
+
+async fn good() {
+    let place = Place::new();
+    rig(&place, "");
+    let (ran, shown) = climb(&place, &["--cold-boots", "2"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert_eq!(standings(&shown, Standing::Fail), Vec::<&str>::new(), "{shown}");
+    for rung in shown.rungs.iter().filter(|rung| rung.standing == Standing::NotTried) {
+        assert!(rung.parts.iter().any(|part| !part.says.is_empty()), "{} says no reason", rung.name);
+    }
+    for name in ["power", "provisioning", "boot", "console", "storage", "engine"] {
+        assert!(standings(&shown, Standing::Pass).contains(&name), "{name} in\n{shown}");
+    }
+    let boot = shown.rungs.iter().find(|rung| rung.name == "boot").unwrap();
+    assert!(boot.figures.iter().any(|figure| figure.name == "stage kernel"), "{:?}", boot.figures);
+    assert!(ran.out.contains("conformance: "), "{}", ran.all());
+}
+
+async fn lies() {
+    for (case, rung) in [
+        ("hardware::found::hdmi", "capabilities"),
+        ("os::reboot::waits-for-update-lock", "reboot-and-watchdog"),
+        ("power::cuts::synced-data-survives", "storage"),
+        ("console::line::full-rate", "console"),
+    ] {
+        let place = Place::new();
+        rig(&place, &format!("{{ case: '{case}', does: {{ fail: it is not so }} }}"));
+        let (ran, shown) = climb(&place, &[]).await;
+        assert_eq!(ran.code, Some(1), "{}", ran.all());
+        assert_eq!(standings(&shown, Standing::Fail), [rung], "{shown}");
+        let missing = shown.missing();
+        assert!(
+            missing.iter().any(|line| line.contains(case) && line.contains("it is not so")),
+            "{missing:?}"
+        );
+    }
+}
+
+async fn broken_rig() {
+    let place = Place::new();
+    rig(&place, "{ does: power-stuck }");
+    let (ran, shown) = climb(&place, &[]).await;
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    assert_eq!(standings(&shown, Standing::NotTried).len(), RUNGS.len(), "{shown}");
+}
+
+async fn resume() {
+    let place = Place::new();
+    rig(&place, "{ case: 'container::engine::healthy', does: { fail: no engine } }");
+    let (ran, first) = climb(&place, &[]).await;
+    assert_eq!((ran.code, standings(&first, Standing::Fail)), (Some(1), vec!["engine"]), "{}", ran.all());
+    rig(&place, "");
+    let (ran, second) = climb(&place, &["--resume"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(!ran.all().contains("os::storage::"), "what had passed ran again: {}", ran.all());
+    assert_eq!(standings(&second, Standing::Fail), Vec::<&str>::new(), "{second}");
+    let run_of = |shown: &Conformance, name: &str| {
+        shown.rungs.iter().find(|rung| rung.name == name).map(|rung| rung.run.clone()).unwrap()
+    };
+    assert_eq!(run_of(&first, "storage"), run_of(&second, "storage"), "the run that showed it is named");
+    assert_ne!(run_of(&first, "engine"), run_of(&second, "engine"));
+}
+
+async fn only() {
+    let place = Place::new();
+    rig(&place, "");
+    let (ran, shown) = climb(&place, &["--only", "engine"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(standings(&shown, Standing::Pass).contains(&"engine"), "{shown}");
+    assert!(standings(&shown, Standing::NotTried).contains(&"update"), "{shown}");
+}
+
+async fn refused() {
+    let place = Place::new();
+    rig(&place, "");
+    for (args, says) in [
+        (&["bringup", "one", "--only", "storgae"][..], "did you mean `storage`?"),
+        (&["bringup", "two"], "no slot `two`"),
+        (&["bringup", "one", "--resume"], "run it once without --resume"),
+    ] {
+        let ran = place.run(args).await;
+        assert_eq!(ran.code, Some(2), "{}", ran.all());
+        assert!(ran.err.contains(says), "{}", ran.all());
+    }
+}

@@ -1,0 +1,115 @@
+//! The rungs of a bring-up, from the wire up: what each is made of, as data.
+
+/// One rung: steps and cases of the run that show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rung {
+    /// As `--only` names it.
+    pub name: &'static str,
+    /// What holds when it passes.
+    pub title: &'static str,
+    /// Steps of the run that must have ended with their proof.
+    pub steps: &'static [&'static str],
+    /// Ids of cases; one that ends with `::` stands for all of its module.
+    pub cases: &'static [&'static str],
+}
+
+/// In the order in which a porter climbs them.
+pub static RUNGS: &[Rung] = &[
+    Rung {
+        name: "power",
+        title: "the supply is switched, and read back or seen on the console",
+        steps: &["power off"],
+        cases: &[],
+    },
+    Rung {
+        name: "provisioning",
+        title: "the image is on the medium, read back, with this run's identity in it",
+        steps: &["write image", "inject identity"],
+        cases: &[],
+    },
+    Rung {
+        name: "boot",
+        title: "the board climbs all of its stages, each time that its power comes back",
+        steps: &[],
+        cases: &["boot::cold::ready", "power::cuts::cold-boots"],
+    },
+    Rung {
+        name: "console",
+        title: "the console loses no byte at full rate",
+        steps: &[],
+        cases: &["console::line::full-rate"],
+    },
+    Rung {
+        name: "shells",
+        title: "there are two ways in, the network's and the console's, and none for strangers",
+        steps: &[],
+        cases: &["os::ssh::", "console::line::login"],
+    },
+    Rung {
+        name: "storage",
+        title: "the layout is as the OS promises, and what is synced outlives the power",
+        steps: &[],
+        cases: &["os::storage::", "os::root::read-only", "power::cuts::synced-data-survives"],
+    },
+    Rung {
+        name: "reboot-and-watchdog",
+        title: "it reboots when asked, and its watchdog resets it when it hangs",
+        steps: &[],
+        cases: &["os::reboot::"],
+    },
+    Rung {
+        name: "engine",
+        title: "the container engine answers, is as promised, and runs containers",
+        steps: &[],
+        cases: &["container::engine::", "container::run::app-answers", "container::run::memory-limit"],
+    },
+    Rung {
+        name: "update",
+        title: "an update commits, and a broken one rolls back",
+        steps: &[],
+        cases: &["update::commit::", "update::rollback::"],
+    },
+    Rung {
+        name: "capabilities",
+        title: "the hardware that the descriptor claims is there",
+        steps: &[],
+        cases: &["hardware::found::"],
+    },
+];
+
+impl Rung {
+    /// The rung of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        RUNGS.iter().find(|rung| rung.name == name)
+    }
+
+    /// Whether a case is a part of it.
+    pub fn has(&self, case: &str) -> bool {
+        self.cases.iter().any(|id| if id.ends_with("::") { case.starts_with(id) } else { case == *id })
+    }
+
+    /// The patterns of `--case` that choose its cases; the run's own first boot needs none.
+    pub fn patterns(&self) -> Vec<String> {
+        let own = |id: &&&str| **id != shakedown_core::ledger::BOOT;
+        let pattern = |id: &&str| if id.ends_with("::") { format!("{id}*") } else { (*id).to_owned() };
+        self.cases.iter().filter(own).map(pattern).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RUNGS, Rung};
+
+    #[test]
+    fn a_case_stands_on_one_rung_at_most() {
+        let boot = Rung::named("boot").unwrap();
+        assert!(boot.has("boot::cold::ready") && !boot.has("boot::cold::ready-again"));
+        assert_eq!(boot.patterns(), ["power::cuts::cold-boots"]);
+        let shells = Rung::named("shells").unwrap();
+        assert!(shells.has("os::ssh::refuses-passwords") && !shells.has("os::sshd::x"));
+        assert_eq!(shells.patterns()[0], "os::ssh::*");
+        for case in ["power::cuts::cold-boots", "power::cuts::synced-data-survives", "console::line::login"] {
+            assert_eq!(RUNGS.iter().filter(|rung| rung.has(case)).count(), 1, "{case}");
+        }
+    }
+}
