@@ -8,6 +8,7 @@ pub mod commands;
 pub mod compose;
 mod error;
 mod follow;
+pub mod keeper;
 mod say;
 
 use clap::Parser;

@@ -284,14 +284,21 @@ fn shared(folder: &Path) -> io::Result<()> {
 
 /// The name of the user that runs us, for others to read.
 fn user() -> String {
-    let id = rustix::process::getuid().as_raw().to_string();
+    user_name(rustix::process::getuid().as_raw())
+}
+
+/// A user's name by the number, for people.
+pub fn user_name(id: u32) -> String {
+    let own = id == rustix::process::getuid().as_raw();
+    let id = id.to_string();
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let entry = passwd
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>())
         .find(|entry| entry.get(2) == Some(&id.as_str()));
     let name = entry.map(|entry| entry[0].to_owned());
-    name.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| format!("user {id}"))
+    let named = || std::env::var("USER").ok().filter(|_| own);
+    name.or_else(named).unwrap_or_else(|| format!("user {id}"))
 }
 
 #[cfg(test)]

@@ -129,6 +129,7 @@ pub(crate) const STAGES: &[Stage] = &[
     Stage { name: "images", tier: Tier::Images, run: Run::Images, full: false },
     tests("micro-guests", Tier::T2, &["micro"]),
     tests("faults", Tier::T2, &["faults"]),
+    tests("keeper", Tier::T2, &["keeper"]),
     shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),
     shakedown("demo", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "demo"]),
     shakedown(

@@ -5,10 +5,12 @@ mod boards;
 mod bringup;
 mod drivers;
 mod image;
+mod keep;
 pub(crate) mod report;
 mod rigs;
 pub mod run;
 mod schema;
+mod slot;
 
 use std::path::PathBuf;
 
@@ -48,6 +50,20 @@ enum Command {
     Boards(boards::Args),
     /// Rig files: the slots that there are.
     Rigs(rigs::Args),
+    /// Switch a slot's supply, or another output, and prove it.
+    Power(slot::power::Args),
+    /// Follow a slot's console and type on it; Ctrl-] leaves.
+    Console(slot::console::Args),
+    /// Write an image onto a slot's medium and prove it.
+    Flash(slot::flash::Args),
+    /// Log in to a slot's DUT, or run a command there, with the system's ssh.
+    Ssh(slot::ssh::Args),
+    /// Press a slot's button: on, a while, off.
+    Press(slot::press::Args),
+    /// Hold a slot for a program, and make it safe however the program ends.
+    Hold(slot::hold::Args),
+    /// Keep a rig: own its slots for the commands, until it is stopped.
+    Keep(keep::Args),
     /// Every driver, with its settings in words.
     Drivers,
     /// One figure each, for `cargo xtask bench`.
@@ -76,6 +92,13 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),
+        Command::Power(args) => slot::power::run(&cli.paths, &args),
+        Command::Console(args) => slot::console::run(&cli.paths, &args),
+        Command::Flash(args) => slot::flash::run(&cli.paths, &args),
+        Command::Ssh(args) => slot::ssh::run(&cli.paths, &args),
+        Command::Press(args) => slot::press::run(&cli.paths, &args),
+        Command::Hold(args) => slot::hold::run(&cli.paths, &args),
+        Command::Keep(args) => keep::run(&cli.paths, &args),
         Command::Drivers => Ok(drivers::run()),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => Ok(schema::run(&args)),

@@ -23,6 +23,7 @@ use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
 use crate::compose::{folder, image, keep, reference, standin};
 use crate::follow::{MessageFormat, follower};
+use crate::keeper::client::{Caller, typed};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -219,7 +220,7 @@ async fn whole(
     let _lock = match &simulated {
         // It lives in this process: nobody else can be on it.
         Some(_) => None,
-        None => Some(lock(rig, slot_name, &wait("slot lock", Duration::from_secs(10))).await?),
+        None => Some(lock(&Caller::new(rig, paths, cancel.clone()), slot_name).await?),
     };
     let (image, mut companions) = match (&args.image, &simulated) {
         (None, Some(_)) => {
@@ -272,11 +273,12 @@ async fn whole(
     broken.map_or(Ok(done), Err)
 }
 
-/// The exclusive right to the slot.
-async fn lock(rig: &RigFile, slot: &str, by: &Deadline) -> Result<SlotLock, CliError> {
-    let typed: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let locks = shakedown_host::lock::folder()?;
-    let lock = shakedown_host::lock::acquire(&locks, &rig.doc.value.rig, slot, &typed.join(" "), by).await;
+/// The exclusive right to the slot. The rig's keeper gives it up when nobody uses it.
+async fn lock(caller: &Caller<'_>, slot: &str) -> Result<SlotLock, CliError> {
+    caller.take_over(slot).await?;
+    let by = caller.wait("slot lock", Duration::from_secs(10));
+    let (locks, rig) = (shakedown_host::lock::folder()?, &caller.rig.doc.value.rig);
+    let lock = shakedown_host::lock::acquire(&locks, rig, slot, &typed(), &by).await;
     lock.map_err(|error| match error {
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),

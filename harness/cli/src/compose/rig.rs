@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
-use shakedown_core::{Board, Capability};
+use shakedown_core::{Board, Capability, Sha};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
 use shakedown_simulated::SimulationDoc;
@@ -98,6 +98,8 @@ pub struct Rig {
     pub doc: Loaded<RigDoc>,
     /// Where it came from, for people.
     pub from: String,
+    /// Its path; `None` for the built-in one.
+    pub file: Option<PathBuf>,
 }
 
 impl Rig {
@@ -106,8 +108,8 @@ impl Rig {
         let variable = std::env::var_os("SHAKEDOWN_RIG").filter(|value| !value.is_empty()).map(PathBuf::from);
         let here = PathBuf::from("rig.yaml");
         let file = named.map(Path::to_owned).or(variable).or_else(|| here.exists().then_some(here));
-        let (document, from) = match file {
-            Some(path) => (Document::read(&path)?, path.display().to_string()),
+        let (document, from) = match &file {
+            Some(path) => (Document::read(path)?, path.display().to_string()),
             None => (Document::new("qemu/rig.yaml (built in)", QEMU_RIG), "the built-in QEMU rig".to_owned()),
         };
         let doc = load::<RigDoc>(&document)?;
@@ -137,7 +139,12 @@ impl Rig {
                 return Err(doc.invalid(&field(&format!("qemu.{}", problem.field)), what).into());
             }
         }
-        Ok(Self { doc, from })
+        Ok(Self { doc, from, file })
+    }
+
+    /// Of its text: two that differ are two rigs.
+    pub fn hash(&self) -> Sha {
+        Sha::of(self.doc.document().text().as_bytes())
     }
 
     /// The board type that sits in a slot; an unknown one is told at its place in the rig file.

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shakedown_core::{
-    Board, BootSpec, Capability, Clock, Deadline, ImageRef, NoFence, Rig, Shells, Sink, Slot,
+    Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Rig, Shells, Sink,
+    Slot,
 };
 use shakedown_host::HostShells;
+use shakedown_rigs::Operator;
 use shakedown_simulated::Opened;
 
 use super::image::Chosen;
@@ -54,18 +56,45 @@ pub async fn open(doc: &SlotDoc, ask: Ask<'_>, by: &Deadline) -> Rig<Opened> {
             shakedown_simulated::SlotRequest { id, board, spec, image, control, nonce, clock, sink, fence };
         return shakedown_simulated::open(simulation, request);
     }
-    let folder = shakedown_host::dirs::cache()?.join("slots").join(&file);
-    let slot: Slot = match (&doc.qemu, doc.wiring()) {
-        (Some(machine), _) => {
-            let request = shakedown_qemu::SlotRequest { id, board, folder, clock, sink, fence };
-            shakedown_qemu::open(machine, request, by).await?
-        }
-        (None, wiring) => {
-            let operator = Arc::new(Terminal);
-            let request = shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator };
-            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await?
-        }
-    };
+    let bench = Bench { id, file, board, clock, sink, operator: Arc::new(Terminal) };
+    let slot = open_bench(doc, bench, by).await?;
     let shells: Arc<dyn Shells> = Arc::new(HostShells);
     Ok(Opened { slot, shells })
+}
+
+/// A slot that is there without any run: hardware, or a virtual machine.
+pub struct Bench {
+    /// `rig/slot`.
+    pub id: String,
+    /// Its name in file names.
+    pub file: String,
+    /// The board type that sits in it.
+    pub board: Arc<Board>,
+    /// Stamps what its consoles say.
+    pub clock: Arc<dyn Clock>,
+    /// Takes the slot's events.
+    pub sink: Arc<dyn Sink>,
+    /// The person at the bench.
+    pub operator: Arc<dyn Operator>,
+}
+
+/// Opens a slot without any run. A simulated DUT plays an image, so there is none without one.
+pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot> {
+    let Bench { id, file, board, clock, sink, operator } = bench;
+    if doc.simulated.is_some() {
+        return Err(Fault::new(InfraKind::Config, "simulated", "open", id)
+            .expected("a slot that is there without a run", "a simulated DUT, which lives in its run"));
+    }
+    let fence = Arc::new(NoFence);
+    let folder = shakedown_host::dirs::cache()?.join("slots").join(&file);
+    match (&doc.qemu, doc.wiring()) {
+        (Some(machine), _) => {
+            let request = shakedown_qemu::SlotRequest { id, board, folder, clock, sink, fence };
+            shakedown_qemu::open(machine, request, by).await
+        }
+        (None, wiring) => {
+            let request = shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator };
+            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
+        }
+    }
 }

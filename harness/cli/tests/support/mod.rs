@@ -76,9 +76,21 @@ pub(crate) struct Place {
     env: Vec<(String, String)>,
 }
 
+impl Drop for Place {
+    /// A keeper outlives its commands, and would a failed test.
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+                // It may be gone by now, which is what was wanted.
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
 impl Place {
     pub(crate) fn new() -> Self {
-        let place = Self { dir: tempfile::tempdir().unwrap(), env: Vec::new() };
+        let mut place = Self { dir: tempfile::tempdir().unwrap(), env: Vec::new() };
         let own = |name: &str| place.path(name).display().to_string();
         // Slots, locks and tokens of this test meet nobody else's.
         let env = [
@@ -87,8 +99,8 @@ impl Place {
             ("SHAKEDOWN_OUT", own("out")),
             ("NO_COLOR", "1".to_owned()),
         ];
-        let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { env, ..place }
+        place.env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        place
     }
 
     /// Sets a variable for the commands.
@@ -129,6 +141,11 @@ impl Place {
     /// Starts the command.
     pub(crate) fn start(&self, args: &[&str]) -> Child {
         self.tool(SHAKEDOWN, args).start().unwrap()
+    }
+
+    /// Starts the command on a terminal of its own; returns our side of it.
+    pub(crate) fn on_terminal(&self, args: &[&str]) -> (Child, std::os::fd::OwnedFd) {
+        self.tool(SHAKEDOWN, args).start_on_terminal().unwrap()
     }
 
     /// Everything that was started in this place and still runs.

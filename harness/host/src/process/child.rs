@@ -98,6 +98,15 @@ impl Tool {
         Ok(Piped { child: Child::new(leader, self, said), stdin, stdout })
     }
 
+    /// Starts it in front: it shares our input, output, errors and terminal, so it stays in our own
+    /// process group, for which the terminal's Ctrl-C is.
+    pub fn start_in_front(&self) -> Rig<Child> {
+        let mut tool = self.clone();
+        tool.in_front = true;
+        let (leader, _) = tool.spawn(Stdio::inherit(), Stdio::inherit(), Stdio::inherit())?;
+        Ok(Child::new(leader, self, Arc::new(Capture::new(Keep::Last, TAIL))))
+    }
+
     /// Starts it on these three descriptors: a terminal.
     pub(crate) fn start_on(&self, fd: &OwnedFd) -> Rig<Child> {
         let copy = || fd.try_clone().map(Stdio::from).map_err(|error| self.fault("start").because(&error));

@@ -2,6 +2,7 @@
 
 mod capture;
 mod child;
+mod detached;
 mod leader;
 mod run;
 mod terminal;
@@ -18,6 +19,7 @@ use shakedown_core::{Fault, InfraKind, Rig};
 
 use crate::warden;
 pub use child::{Child, Piped};
+pub use detached::Detached;
 use leader::Leader;
 
 /// Which of a program's outputs a line came from.
@@ -45,6 +47,7 @@ pub struct Tool {
     log: Option<PathBuf>,
     on_line: Option<OnLine>,
     own_session: bool,
+    in_front: bool,
 }
 
 /// A program that ran to its end, whatever it returned.
@@ -87,6 +90,7 @@ impl Tool {
             log: None,
             on_line: None,
             own_session: false,
+            in_front: false,
         }
     }
 
@@ -193,7 +197,7 @@ impl Tool {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        if !self.own_session {
+        if !self.own_session && !self.in_front {
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
         }
         command.stdin(stdin).stdout(out).stderr(err);

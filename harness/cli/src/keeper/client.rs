@@ -1,0 +1,278 @@
+//! The way to a rig's keeper: finding it, starting it, asking it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_core::{Clock, Deadline, RealClock};
+use shakedown_host::{Detached, Tool, dirs, lock};
+use shakedown_rigs::{Answer, Operator};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_util::sync::CancellationToken;
+
+use super::wait::wait;
+use super::wire::{self, Ask, Frame, Hello, Refusal, Reply, Said, Say, Welcome};
+use crate::CliError;
+use crate::compose::operator::Terminal;
+use crate::compose::rig::Rig as RigFile;
+
+/// A keeper reads a rig file and the boards, and listens.
+const START: Duration = Duration::from_secs(30);
+/// A keeper that lives says its first words at once; one that ends never does.
+const FIRST_WORDS: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(20);
+/// Names the hold that a command belongs to.
+pub const HOLD: &str = "SHAKEDOWN_HOLD";
+/// Where the keeper of a rig host, started by systemd, listens for all users.
+const HOST_WIDE: &str = "/run/shakedown";
+
+/// The places where a rig's keeper may listen, the host's own first. `SHAKEDOWN_RUNTIME` leaves
+/// only the one below it.
+pub fn sockets(rig: &str) -> Result<Vec<PathBuf>, CliError> {
+    let file = format!("{}.sock", lock::file_name(rig, "keeper"));
+    let own = dirs::runtime()?.join(&file);
+    let apart = std::env::var_os("SHAKEDOWN_RUNTIME").is_some_and(|value| !value.is_empty());
+    Ok(if apart { vec![own] } else { vec![Path::new(HOST_WIDE).join(&file), own] })
+}
+
+/// A connection with a request on it.
+pub struct Link {
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    /// The keeper's process.
+    pub keeper: u32,
+    rig: String,
+}
+
+/// Who asks whom.
+pub struct Caller<'a> {
+    /// The rig.
+    pub rig: &'a RigFile,
+    /// Folders of `--path`, for a keeper that is started.
+    pub paths: &'a [PathBuf],
+    /// Ends every wait.
+    pub cancel: CancellationToken,
+    clock: Arc<dyn Clock>,
+}
+
+impl<'a> Caller<'a> {
+    /// For a rig file.
+    pub fn new(rig: &'a RigFile, paths: &'a [PathBuf], cancel: CancellationToken) -> Self {
+        Self { rig, paths, cancel, clock: RealClock::start() }
+    }
+
+    /// A wait of this command.
+    pub fn wait(&self, name: &str, span: Duration) -> Deadline {
+        wait(name, span, &self.clock, &self.cancel)
+    }
+
+    /// Asks the keeper, which is started when there is none.
+    pub async fn ask(&self, ask: Ask) -> Result<Link, CliError> {
+        let by = self.wait("the keeper", START);
+        let sockets = sockets(&self.rig.doc.value.rig)?;
+        let mut started: Option<(Detached, PathBuf)> = None;
+        loop {
+            if let Some(link) = self.connect(&sockets, &by).await? {
+                return self.begin(link, ask).await;
+            }
+            let ended = match &mut started {
+                Some((keeper, _)) => keeper.try_status()?,
+                None => None,
+            };
+            match (&started, ended) {
+                // It found another one, which by now may have ended: a new look decides.
+                (Some(_), Some(status)) if status.success() => started = None,
+                (Some((_, log)), Some(_)) => {
+                    let said = std::fs::read_to_string(log).unwrap_or_default();
+                    let said = said.trim_end().trim_start_matches("error: ");
+                    return Err(CliError::infra(format!("the keeper ended at once: {said}")));
+                }
+                (None, _) => started = Some(self.start()?),
+                (Some(_), None) => {}
+            }
+            let seen = || "nobody listens on its socket yet".to_owned();
+            by.pause(TICK, seen).await.map_err(|stop| stopped(&stop, "start the keeper"))?;
+        }
+    }
+
+    /// Asks the keeper, if there is one.
+    pub async fn ask_if_there(&self, ask: Ask) -> Result<Option<Link>, CliError> {
+        let sockets = sockets(&self.rig.doc.value.rig)?;
+        let by = self.wait("the keeper", START);
+        match self.connect(&sockets, &by).await? {
+            Some(link) => self.begin(link, ask).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Has the keeper close a slot, for this process takes its lock.
+    pub async fn take_over(&self, slot: &str) -> Result<(), CliError> {
+        match self.ask_if_there(Ask::Yield { slot: slot.to_owned() }).await? {
+            Some(mut link) => link.done().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn connect(&self, sockets: &[PathBuf], by: &Deadline) -> Result<Option<Link>, CliError> {
+        for socket in sockets {
+            let Ok(stream) = UnixStream::connect(socket).await else { continue };
+            let (mut from, to) = stream.into_split();
+            let by = by.child("the keeper's first words", FIRST_WORDS);
+            let frame = by.run(String::new, wire::read(&mut from)).await;
+            // One that is about to end closes the connection without a word.
+            let Ok(Some(frame)) = frame.map_err(|stop| stopped(&stop, "hear the keeper"))? else { continue };
+            let welcome: Welcome = frame.parse().map_err(|error| strange(socket, &error))?;
+            if welcome.version != wire::VERSION {
+                let what = format!(
+                    "the keeper at {} speaks version {} of the protocol, this command version {}",
+                    socket.display(),
+                    welcome.version,
+                    wire::VERSION
+                );
+                return Err(CliError::refused(what)
+                    .hint(format!("end it (kill {}) and ask again: a new one is started", welcome.pid)));
+            }
+            return Ok(Some(Link { from, to, keeper: welcome.pid, rig: self.rig.doc.value.rig.clone() }));
+        }
+        Ok(None)
+    }
+
+    async fn begin(&self, mut link: Link, ask: Ask) -> Result<Link, CliError> {
+        let hello = Hello {
+            rig: self.rig.hash(),
+            command: typed(),
+            hold: std::env::var(HOLD).ok().filter(|hold| !hold.is_empty()),
+            ask,
+        };
+        link.send(&Frame::of(&hello)?).await?;
+        Ok(link)
+    }
+
+    fn start(&self) -> Result<(Detached, PathBuf), CliError> {
+        let log =
+            dirs::runtime()?.join(format!("{}.log", lock::file_name(&self.rig.doc.value.rig, "keeper")));
+        let file = File::options().create(true).append(true).open(&log)?;
+        // What the last one said is of no use any more; two that start at once both append.
+        file.set_len(0)?;
+        let mut tool = Tool::new("/proc/self/exe");
+        for path in self.paths {
+            tool = tool.arg("--path").arg(std::path::absolute(path)?);
+        }
+        tool = tool.args(["keep", "--on-demand"]);
+        if let Some(rig) = &self.rig.file {
+            tool = tool.arg(std::path::absolute(rig)?);
+        }
+        Ok((tool.start_detached(&file)?, log))
+    }
+}
+
+/// What somebody typed, for others to read.
+pub fn typed() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
+    program.into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn strange(socket: &Path, error: &std::io::Error) -> CliError {
+    CliError::infra(format!("{} is not a keeper's socket: {error}", socket.display()))
+}
+
+fn stopped(stop: &shakedown_core::Stop, what: &str) -> CliError {
+    let exit = match stop {
+        shakedown_core::Stop::Cancelled(_) => shakedown_core::ExitCode::Interrupted,
+        shakedown_core::Stop::Late(_) => shakedown_core::ExitCode::Infra,
+    };
+    CliError { exit, ..CliError::infra(format!("cannot {what}: {stop}")) }
+}
+
+impl Link {
+    /// Sends a frame.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), CliError> {
+        wire::write(&mut self.to, frame).await.map_err(|error| self.gone(&error))
+    }
+
+    /// Says something.
+    pub async fn say(&mut self, say: Say) -> Result<(), CliError> {
+        self.send(&Frame::of(&say)?).await
+    }
+
+    /// The next reply. Questions to the person at the bench are asked here; a refusal is an error.
+    pub async fn reply(&mut self, by: &Deadline) -> Result<Reply, CliError> {
+        loop {
+            let frame = by.run(String::new, wire::read(&mut self.from)).await;
+            let frame = frame.map_err(|stop| stopped(&stop, "hear the keeper"))?;
+            let frame = frame.map_err(|error| self.gone(&error))?;
+            let end = || self.gone(&std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+            match frame.ok_or_else(end)?.parse().map_err(|error| self.gone(&error))? {
+                Reply::Question(question) => {
+                    let said = match Terminal.ask(&question, by).await? {
+                        Answer::Yes => Said::Yes,
+                        Answer::No => Said::No,
+                        Answer::DoNotKnow => Said::DoNotKnow,
+                    };
+                    self.say(Say::Answer(said)).await?;
+                }
+                Reply::Refused(refusal) => return Err(self.refused(*refusal)),
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    async fn done(&mut self) -> Result<(), CliError> {
+        let by = wait(
+            "the keeper to give the slot up",
+            super::wait::WORK,
+            &(RealClock::start() as Arc<dyn Clock>),
+            &CancellationToken::new(),
+        );
+        self.reply(&by).await.map(drop)
+    }
+
+    /// The two halves, for a console.
+    pub fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        (self.from, self.to)
+    }
+
+    fn gone(&self, error: &std::io::Error) -> CliError {
+        CliError::infra(format!("the keeper of {} (process {}) is gone: {error}", self.rig, self.keeper))
+            .hint("its warden has made the rig safe; ask again: a new one is started")
+    }
+
+    /// A refusal as a person reads it.
+    pub fn refused(&self, refusal: Refusal) -> CliError {
+        let keeper = format!("the keeper of {} (process {})", self.rig, self.keeper);
+        match refusal {
+            Refusal::RigChanged { since } => CliError::refused(format!(
+                "{keeper} has another version of the rig file: it read it at {since:.0}"
+            ))
+            .hint("end it with `shakedown keep --stop`, which makes the rig safe, and ask again"),
+            Refusal::NoSuch { kind, got, known } => {
+                let near = shakedown_conf::nearest(&got, known.iter().map(String::as_str));
+                let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                CliError::refused(format!("no {kind} `{got}`")).hint(format!("{near}There are: {known}"))
+            }
+            Refusal::InUse { slot, used } => {
+                let hint = match &used.how {
+                    wire::Use::On(output) => {
+                        let output = match output.as_str() {
+                            "power" => String::new(),
+                            other => format!(" --output {other}"),
+                        };
+                        format!(
+                            "`shakedown power {slot} off{output}` gives it back, when nobody needs it any more"
+                        )
+                    }
+                    _ => "wait for it, or take another slot".to_owned(),
+                };
+                CliError::infra(format!("{slot} is in use, by {keeper}: {used}")).hint(hint)
+            }
+            Refusal::Locked(held) => CliError::infra(held).hint("wait for it, or take another slot"),
+            Refusal::Garbled(what) => CliError::refused(what.trim_start_matches("error: ")),
+            Refusal::Fault(fault) => fault.into(),
+        }
+    }
+}

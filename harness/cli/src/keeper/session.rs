@@ -1,0 +1,373 @@
+//! One connection to the keeper: one request.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_core::{Console, Guarded, Mark, Proof, Slot};
+use shakedown_rigs::Answer;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc;
+
+use super::hold::{self, Follow, Next};
+use super::seat::{POWER, Seat, Ticket, media_to_dut, output, prove};
+use super::serve::Keeper;
+use super::wait::{WORK, wait};
+use super::wire::{self, Ask, Frame, Handles, Hello, Refusal, Reply, Said, Say, Switch, Use, Welcome, Who};
+
+/// A command says at once what it wants.
+const HELLO: Duration = Duration::from_secs(10);
+/// A line takes what is typed, or the other side is gone.
+const TYPE: Duration = Duration::from_secs(10);
+
+/// The two ways of a connection. Frames are read by a task of their own, so that waiting for one
+/// can be given up.
+struct Link {
+    to: OwnedWriteHalf,
+    from: mpsc::Receiver<Frame>,
+}
+
+impl Link {
+    async fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+        wire::write(&mut self.to, &Frame::of(reply)?).await
+    }
+
+    /// What the command says next; `None` when it is gone or talks nonsense.
+    async fn say(&mut self) -> Option<Say> {
+        self.from.recv().await?.parse().ok()
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(stream: UnixStream, keeper: Arc<Keeper>) {
+    let Ok(peer) = stream.peer_cred() else { return };
+    let (mut from, to) = stream.into_split();
+    let (frames, received) = mpsc::channel(16);
+    let reader = tokio::spawn(async move {
+        while let Ok(Some(frame)) = wire::read(&mut from).await {
+            if frames.send(frame).await.is_err() {
+                break;
+            }
+        }
+    });
+    let mut link = Link { to, from: received };
+    // A command that has gone away is told nothing.
+    let _gone = converse(&mut link, &keeper, peer).await;
+    reader.abort();
+}
+
+async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix::UCred) -> io::Result<()> {
+    let welcome = Welcome { version: wire::VERSION, pid: std::process::id() };
+    wire::write(&mut link.to, &Frame::of(&welcome)?).await?;
+    let by = wait("a request", HELLO, &keeper.clock, &keeper.stop);
+    let Ok(Some(frame)) = by.run(String::new, link.from.recv()).await else { return Ok(()) };
+    let hello: Hello = match frame.parse() {
+        Ok(hello) => hello,
+        Err(error) => return refuse(link, Refusal::Garbled(error.to_string())).await,
+    };
+    let who = Who {
+        user: shakedown_host::lock::user_name(peer.uid()),
+        pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
+        command: hello.command,
+        since: keeper.clock.wall(),
+    };
+    // Whatever its rig file says by now, a keeper can be looked at and ended.
+    let about_slots = !matches!(hello.ask, Ask::Status | Ask::Stop);
+    if about_slots && hello.rig != keeper.hash {
+        return refuse(link, Refusal::RigChanged { since: keeper.since }).await;
+    }
+    let hold = hello.hold.as_deref();
+    match hello.ask {
+        Ask::Status => link.reply(&Reply::Seats(keeper.seated().await)).await,
+        Ask::Stop => {
+            let safe = keeper.make_safe().await;
+            let proofs = safe.into_iter().collect::<Result<Vec<_>, _>>();
+            let told = link.reply(&proofs.map_or_else(refusal, Reply::Proofs)).await;
+            keeper.stop.cancel();
+            told
+        }
+        Ask::Yield { slot } => {
+            let given = match keeper.seat(&slot) {
+                Ok(seat) => seat.give_up(keeper).await,
+                Err(refusal) => Err(refusal),
+            };
+            link.reply(&given.map_or_else(refused, |()| Reply::Done)).await
+        }
+        Ask::Switch { slot, output, to } => {
+            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
+                return Ok(());
+            };
+            let work = async { switch(keeper, &seat, &ticket.slot, &output, to, &who).await };
+            let reply = asked(link, &seat, work).await;
+            seat.leave(ticket).await;
+            link.reply(&reply).await
+        }
+        Ask::Press { slot, output, held } => {
+            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
+                return Ok(());
+            };
+            let work = async { press(keeper, &seat, &ticket.slot, &output, held).await };
+            let reply = asked(link, &seat, work).await;
+            seat.leave(ticket).await;
+            link.reply(&reply).await
+        }
+        Ask::Address { slot, port } => {
+            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
+                return Ok(());
+            };
+            let reply = address(keeper, &seat, &ticket.slot, port).await.map_or_else(refused, Reply::Address);
+            seat.leave(ticket).await;
+            link.reply(&reply).await
+        }
+        Ask::Console { slot, console, tail } => {
+            let how = Use::Follows(console.clone());
+            let Some((seat, ticket)) = enter(link, keeper, &slot, how, &who, hold).await? else {
+                return Ok(());
+            };
+            let told = if let Some(line) = ticket.slot.consoles.get(&console).cloned() {
+                follow(link, keeper, &seat, &ticket, (&console, line), tail, &who).await
+            } else {
+                let known = ticket.slot.consoles.keys().cloned().collect();
+                refuse(link, no_such("console", &console, known)).await
+            };
+            seat.leave(ticket).await;
+            told
+        }
+        Ask::Hold { slot } => held(link, keeper, &slot, &who).await,
+    }
+}
+
+fn refused(refusal: Refusal) -> Reply {
+    Reply::Refused(Box::new(refusal))
+}
+
+fn refusal(fault: shakedown_core::Fault) -> Reply {
+    refused(fault.into())
+}
+
+async fn refuse(link: &mut Link, refusal: Refusal) -> io::Result<()> {
+    link.reply(&refused(refusal)).await
+}
+
+fn no_such(kind: &str, got: &str, known: Vec<String>) -> Refusal {
+    Refusal::NoSuch { kind: kind.to_owned(), got: got.to_owned(), known }
+}
+
+/// `None` when the command was told why not.
+async fn enter(
+    link: &mut Link,
+    keeper: &Keeper,
+    slot: &str,
+    how: Use,
+    who: &Who,
+    hold: Option<&str>,
+) -> io::Result<Option<(Arc<Seat>, Ticket)>> {
+    let entered = match keeper.seat(slot) {
+        Ok(seat) => seat.enter(keeper, how, who, hold).await.map(|ticket| (seat, ticket)),
+        Err(refusal) => Err(refusal),
+    };
+    match entered {
+        Ok(entered) => Ok(Some(entered)),
+        Err(refusal) => refuse(link, refusal).await.map(|()| None),
+    }
+}
+
+/// Does the work, and passes its questions on to the person at the command's terminal. The work goes
+/// on when the command is gone: what was begun on hardware is ended.
+async fn asked(link: &mut Link, seat: &Seat, work: impl Future<Output = Result<Reply, Refusal>>) -> Reply {
+    let turn = seat.turn.lock().await;
+    let mut questions = seat.asker.listen();
+    let mut work = std::pin::pin!(work);
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            Some((question, back)) = questions.recv() => {
+                let answer = match link.reply(&Reply::Question(question)).await {
+                    Ok(()) => link.say().await,
+                    Err(_) => None,
+                };
+                // Dropped, the one who asks hears that nobody is there.
+                if let Some(Say::Answer(said)) = answer {
+                    let _ = back.send(match said {
+                        Said::Yes => Answer::Yes,
+                        Said::No => Answer::No,
+                        Said::DoNotKnow => Answer::DoNotKnow,
+                    });
+                }
+            }
+        }
+    };
+    drop(turn);
+    done.unwrap_or_else(refused)
+}
+
+fn find<'a>(slot: &'a Slot, name: &str) -> Result<&'a Guarded, Refusal> {
+    output(slot, name).ok_or_else(|| {
+        let power = slot.power.iter().map(|_| POWER.to_owned());
+        no_such("output", name, power.chain(slot.outputs.keys().cloned()).collect())
+    })
+}
+
+async fn switch(
+    keeper: &Keeper,
+    seat: &Seat,
+    slot: &Slot,
+    name: &str,
+    to: Switch,
+    who: &Who,
+) -> Result<Reply, Refusal> {
+    let line = find(slot, name)?;
+    let by = wait(format!("{name} of {}", seat.id), WORK, &keeper.clock, &keeper.stop);
+    if to == Switch::Status {
+        let level = line.status(&by).await?;
+        if level == shakedown_core::Level::Off {
+            seat.note(name, false, who);
+        }
+        return Ok(Reply::Level { level, of: line.describe() });
+    }
+    let mut proofs = Vec::new();
+    if matches!(to, Switch::Off | Switch::Cycle) {
+        let proof = line.set(false, &by).await?;
+        mark(slot, &proof);
+        proofs.push(prove(slot, proof, &by).await?);
+        seat.note(name, false, who);
+    }
+    if matches!(to, Switch::On | Switch::Cycle) {
+        if name == POWER {
+            media_to_dut(slot, &by).await?;
+        }
+        // Before it is known whether it worked: what may be on is not forgotten.
+        seat.note(name, true, who);
+        let proof = line.set(true, &by).await?;
+        mark(slot, &proof);
+        proofs.push(prove(slot, proof, &by).await?);
+    }
+    Ok(Reply::Proofs(proofs))
+}
+
+/// The recording and the readers of the console see what happened to the supply.
+fn mark(slot: &Slot, proof: &Proof) {
+    if proof.output == POWER
+        && let Some(log) = slot.log()
+    {
+        log.mark(if proof.on { &Mark::PowerOn } else { &Mark::PowerOff });
+    }
+}
+
+async fn press(
+    keeper: &Keeper,
+    seat: &Seat,
+    slot: &Slot,
+    name: &str,
+    held: Duration,
+) -> Result<Reply, Refusal> {
+    let line = find(slot, name)?;
+    let by = wait(format!("{name} of {}", seat.id), WORK + held, &keeper.clock, &keeper.stop);
+    let (on, off) = line.press(held, &by).await?;
+    Ok(Reply::Proofs(vec![on, off]))
+}
+
+async fn address(
+    keeper: &Keeper,
+    seat: &Seat,
+    slot: &Slot,
+    port: u16,
+) -> Result<std::net::SocketAddr, Refusal> {
+    let Some(network) = &slot.network else {
+        return Err(no_such("network", &slot.id, Vec::new()));
+    };
+    let by = wait(format!("port {port} of {}", seat.id), WORK, &keeper.clock, &keeper.stop);
+    Ok(network.tcp(port, &by).await?)
+}
+
+async fn follow(
+    link: &mut Link,
+    keeper: &Keeper,
+    seat: &Seat,
+    ticket: &Ticket,
+    (name, console): (&str, Console),
+    tail: u64,
+    who: &Who,
+) -> io::Result<()> {
+    let tx = console.tx.as_ref();
+    let writer = match tx {
+        Some(_) => seat.write(name, ticket, who).err(),
+        None => None,
+    };
+    let may_type = tx.filter(|_| writer.is_none());
+    link.reply(&Reply::Console { writer, can_type: tx.is_some() }).await?;
+    let mut follow = Follow::new(&console.log, tail);
+    loop {
+        tokio::select! {
+            () = keeper.stop.cancelled() => {
+                return link.reply(&Reply::Note("the keeper ends".into())).await;
+            }
+            next = follow.next() => match next {
+                Next::Bytes(bytes) => {
+                    wire::write(&mut link.to, &Frame::Bytes(bytes.to_vec())).await?;
+                }
+                Next::Ended(why) => link.reply(&Reply::Note(format!("the line was closed: {why}"))).await?,
+            },
+            frame = link.from.recv() => {
+                let Some(Frame::Bytes(bytes)) = frame else { return Ok(()) };
+                let by = wait("the console to take what is typed", TYPE, &keeper.clock, &keeper.stop);
+                let typed = match may_type {
+                    Some(tx) => tx.send(&bytes, &by).await,
+                    None => Ok(()),
+                };
+                if let Err(fault) = typed {
+                    link.reply(&Reply::Note(fault.to_string())).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Holds the slot as long as the command lives, and makes it safe however that ends.
+async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> io::Result<()> {
+    let token = keeper.token(who);
+    let entered = match keeper.seat(slot) {
+        Ok(seat) => seat.hold(keeper, who, &token).await.map(|ticket| (seat, ticket)),
+        Err(refusal) => Err(refusal),
+    };
+    let (seat, ticket) = match entered {
+        Ok(entered) => entered,
+        Err(refusal) => return refuse(link, refusal).await,
+    };
+    let folder = keeper.folder.join(&token);
+    let opened = hold::open(&folder, keeper.mode, &ticket.slot, &keeper.clock, &keeper.stop);
+    let mut clean = false;
+    let told = match opened {
+        Ok((_sockets, consoles)) => {
+            let power = ticket.slot.power.iter().map(|_| POWER.to_owned());
+            let handles = Handles {
+                slot: ticket.slot.id.clone(),
+                hold: token,
+                consoles,
+                outputs: power.chain(ticket.slot.outputs.keys().cloned()).collect(),
+                media: ticket.slot.media.iter().map(|(name, m)| (name.clone(), m.endpoint())).collect(),
+            };
+            let told = link.reply(&Reply::Held(handles)).await;
+            if told.is_ok() {
+                tokio::select! {
+                    () = keeper.stop.cancelled() => {}
+                    said = link.say() => clean = said == Some(Say::GiveBack),
+                }
+            }
+            told
+        }
+        Err(error) => refuse(link, Refusal::Garbled(format!("no sockets for its consoles: {error}"))).await,
+    };
+    let by = wait(format!("{} to be safe", seat.id), WORK, &keeper.clock, &keeper.unstoppable);
+    let safe = seat.make_safe(&by).await;
+    seat.leave(ticket).await;
+    if clean {
+        let proofs = safe.into_iter().collect::<Result<Vec<_>, _>>();
+        return link.reply(&proofs.map_or_else(refusal, Reply::Proofs)).await;
+    }
+    for fault in safe.into_iter().filter_map(Result::err) {
+        crate::say::err!("{}: {fault}", seat.id);
+    }
+    told
+}
