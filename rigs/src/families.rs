@@ -34,6 +34,7 @@ family! {
     /// A medium that an image is written to.
     MediaDriver: MediaConf(MediaCx<'_>) => Arc<dyn Storage>, "media" {
         "file" File(media::file),
+        "block-device" BlockDevice(media::block_device),
     }
 }
 

@@ -57,6 +57,7 @@ pub mod conf {
     };
     pub use crate::line::pdudaemon::Conf as Pdudaemon;
     pub use crate::line::serial_relay::Conf as SerialRelay;
+    pub use crate::media::block_device::Conf as BlockDevice;
     pub use crate::media::file::Conf as File;
     pub use crate::network::address::Conf as Address;
 }

@@ -55,7 +55,8 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
     }
     let mut media = BTreeMap::new();
     for (name, driver) in &wiring.media {
-        media.insert(name.clone(), driver.open(MediaCx { folder: &request.folder }, by).await?);
+        let cx = MediaCx { slot: &request.id, folder: &request.folder, operator: &request.operator };
+        media.insert(name.clone(), driver.open(cx, by).await?);
     }
     let power = match &wiring.power {
         Some(driver) => Some(output(POWER, driver, wiring, &request, by).await?),

@@ -139,8 +139,9 @@ async fn run_refused() {
     support::kill(place.qemus()[0]);
     until("the end of the machine", 20, || place.qemus().is_empty()).await;
     assert!(keeper(&place).is_some());
-    let run = place.run(&run).await;
-    run.says(1, &["boot"]);
+    // It has the lock before it looks at the image, which is none.
+    place.file("image", "no image");
+    place.run(&run).await.says(2, &["not a disk image"]);
     all_ended(&place).await;
 }
 

@@ -41,6 +41,7 @@ pub(crate) const TEST: &[&str] = &[
     "python3-junitparser",
     "busybox",
     "util-linux",
+    "mount",
     "xz-utils",
     "zip",
     "socat",

@@ -1,5 +1,6 @@
 //! Drivers of media.
 
+pub(crate) mod block_device;
 pub(crate) mod file;
 
 use std::path::Path;
@@ -7,12 +8,17 @@ use std::sync::Arc;
 
 use shakedown_core::{Deadline, Fut, Rig, Storage};
 
+use crate::operator::Operator;
 use crate::wiring::WiringProblem;
 
 /// What a driver of media gets when it is opened.
 pub struct MediaCx<'a> {
+    /// The slot: `desk/pi4`.
+    pub slot: &'a str,
     /// The slot's own folder, for files that are named without one.
     pub folder: &'a Path,
+    /// The person at the bench.
+    pub operator: &'a Arc<dyn Operator>,
 }
 
 /// Settings of a driver of media.
