@@ -1,13 +1,16 @@
 //! A board's layers to a complete board.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_conf::{Loaded, Place, Span};
-use shakedown_core::{Arch, Board, Capability, Provision};
+use shakedown_core::{Arch, Board, Capability};
 
+use crate::consistent::consistent;
 use crate::doc::{ArchDoc, BoardDoc, BootDoc, FamilyDoc, ProvisionDoc};
 use crate::error::BoardsError;
+use crate::facts::Facts;
 use crate::merge::{Boot, Sourced, or, put};
 use crate::origin::Origins;
 
@@ -21,11 +24,13 @@ struct Layer<'a> {
     arch: Option<ArchDoc>,
     soc: Option<&'a String>,
     capabilities: &'a [String],
+    without: &'a [String],
     provision: Option<&'a ProvisionDoc>,
     baud: Option<u32>,
     min_off: Option<Span>,
     boot: &'a BootDoc,
     config_txt: &'a [String],
+    facts: Facts,
 }
 
 impl<'a> From<&'a FamilyDoc> for Layer<'a> {
@@ -34,11 +39,13 @@ impl<'a> From<&'a FamilyDoc> for Layer<'a> {
             arch: doc.arch,
             soc: doc.soc.as_ref(),
             capabilities: &doc.capabilities,
+            without: &doc.without,
             provision: doc.provision.as_ref(),
             baud: doc.baud,
             min_off: doc.min_off,
             boot: &doc.boot,
             config_txt: &doc.config_txt,
+            facts: Facts::from(doc),
         }
     }
 }
@@ -49,11 +56,13 @@ impl<'a> From<&'a BoardDoc> for Layer<'a> {
             arch: doc.arch,
             soc: doc.soc.as_ref(),
             capabilities: &doc.capabilities,
+            without: &doc.without,
             provision: doc.provision.as_ref(),
             baud: doc.baud,
             min_off: doc.min_off,
             boot: &doc.boot,
             config_txt: &doc.config_txt,
+            facts: Facts::from(doc),
         }
     }
 }
@@ -62,12 +71,15 @@ impl<'a> From<&'a BoardDoc> for Layer<'a> {
 struct Merged {
     arch: Option<Sourced<ArchDoc>>,
     soc: Option<Sourced<String>>,
-    capabilities: BTreeMap<String, Place>,
+    /// Whether it has it.
+    capabilities: BTreeMap<String, Sourced<bool>>,
     provision: Option<Sourced<ProvisionDoc>>,
     baud: Option<Sourced<u32>>,
     min_off: Option<Sourced<Span>>,
     boot: Boot,
     config_txt: Vec<Sourced<String>>,
+    facts: Facts,
+    places: BTreeMap<&'static str, Place>,
 }
 
 impl Merged {
@@ -77,11 +89,21 @@ impl Merged {
         put(&mut self.provision, layer.provision.cloned(), || from.at("provision"));
         put(&mut self.baud, layer.baud, || from.at("baud"));
         put(&mut self.min_off, layer.min_off, || from.at("min-off"));
-        for (index, capability) in layer.capabilities.iter().enumerate() {
-            let field = format!("capabilities[{index}]");
-            check_word(from, &field, capability)?;
-            self.capabilities.entry(capability.clone()).or_insert_with(|| from.at(&field));
+        for (name, words, has) in
+            [("capabilities", layer.capabilities, true), ("without", layer.without, false)]
+        {
+            for (index, word) in words.iter().enumerate() {
+                let field = format!("{name}[{index}]");
+                check_word(from, &field, word)?;
+                if !has && layer.capabilities.contains(word) {
+                    return Err(from.invalid(&field, format!("`{word}` is in `capabilities`, too")).into());
+                }
+                let place = from.at(&field);
+                self.capabilities.insert(word.clone(), Sourced { value: has, place });
+            }
         }
+        self.places.extend(layer.facts.fields().into_iter().map(|(field, _)| (field, from.at(field))));
+        self.facts.apply(layer.facts.clone());
         for (index, line) in layer.config_txt.iter().enumerate() {
             let place = from.at(&format!("config-txt[{index}]"));
             self.config_txt.push(Sourced { value: line.clone(), place });
@@ -102,8 +124,8 @@ pub(crate) fn check_word<T>(from: &Loaded<T>, field: &str, word: &str) -> Result
 /// Merges the families and the board itself into a complete board.
 pub(crate) fn resolve(
     own: &Loaded<BoardDoc>,
-    families: &[Loaded<FamilyDoc>],
-) -> Result<(Board, Origins), BoardsError> {
+    families: &[Arc<Loaded<FamilyDoc>>],
+) -> Result<(Board, Facts, Origins), BoardsError> {
     let mut merged = Merged::default();
     for family in families {
         merged.apply(family, &Layer::from(&family.value))?;
@@ -131,27 +153,44 @@ pub(crate) fn resolve(
     if let Some(soc) = &merged.soc {
         origins.note("soc", soc.value.clone(), Some(soc.place.clone()));
     }
-    for (capability, place) in &merged.capabilities {
-        origins.note("capabilities", capability, Some(place.clone()));
+    for (field, value) in merged.facts.fields() {
+        origins.note(field, value, merged.places.remove(field));
     }
-    let (how, word) = match provision.value {
-        ProvisionDoc::DiskImage(_) => (Provision::DiskImage, "disk-image"),
-        ProvisionDoc::SdCard(_) => (Provision::SdCard, "sd-card"),
-    };
-    origins.note("provision", word, Some(provision.place));
+    for has in [true, false] {
+        let field = if has { "capabilities" } else { "without" };
+        for (word, said) in merged.capabilities.iter().filter(|(_, said)| said.value == has) {
+            origins.note(field, word, Some(said.place.clone()));
+        }
+    }
+    origins.note("provision", provision.value.text(), Some(provision.place));
+    for (field, sides) in &own.value.disputed {
+        for (source, says) in sides {
+            let place = own.at(&format!("disputed.{field}.{source}"));
+            origins.note(format!("disputed.{field}.{source}"), says, Some(place));
+        }
+    }
+    let baud_known = merged.baud.is_some();
     let baud = or(&mut origins, "baud", merged.baud.as_ref(), BAUD);
     let min_off = or(&mut origins, "min-off", merged.min_off.as_ref(), Span(MIN_OFF));
     for line in &merged.config_txt {
         origins.note("config-txt", line.value.clone(), Some(line.place.clone()));
     }
     let (stages, bad) = merged.boot.finish(&mut origins);
+    let (has, without): (Vec<_>, Vec<_>) = merged.capabilities.into_iter().partition(|(_, said)| said.value);
+    let words = |said: Vec<(String, Sourced<bool>)>| said.into_iter().map(|(word, _)| word);
+    let facts = Facts {
+        without: words(without).collect(),
+        families: families.iter().map(|family| family.value.family.clone()).collect(),
+        baud_known,
+        ..merged.facts
+    };
     let board = Board {
         slug,
         name,
         arch: arch_word,
         soc: merged.soc.map(|soc| soc.value),
-        capabilities: merged.capabilities.into_keys().map(Capability).collect::<BTreeSet<_>>(),
-        provision: how,
+        capabilities: words(has).map(Capability).collect::<BTreeSet<_>>(),
+        provision: provision.value.complete(&facts),
         baud,
         min_off: min_off.get(),
         stages,
@@ -159,7 +198,8 @@ pub(crate) fn resolve(
         config_txt: merged.config_txt.into_iter().map(|line| line.value).collect(),
         hash: origins.hash(),
     };
-    Ok((board, origins))
+    consistent(own, &board, &facts)?;
+    Ok((board, facts, origins))
 }
 
 fn lacking(field: &str) -> String {

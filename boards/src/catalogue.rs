@@ -1,15 +1,18 @@
 //! All boards and OS profiles that can be had.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use shakedown_conf::{Document, load};
 use shakedown_core::{Board, OsProfile};
 
-use crate::doc::{BoardDoc, FamilyDoc, OsDoc};
+use crate::doc::{BoardDoc, OsDoc, SourcesDoc};
 use crate::error::BoardsError;
-use crate::files::{Files, Shelf};
+use crate::facts::Facts;
+use crate::files::{Families, Files, Shelf};
 use crate::origin::Origin;
+use crate::sources::Sources;
 use crate::{board, layers, profile};
 
 /// All boards and OS profiles that can be had. A document is parsed when it is asked for,
@@ -27,7 +30,7 @@ pub struct Listed {
     /// The document: a path, or its name in the binary.
     pub from: String,
     /// The board, or what is wrong with it.
-    pub board: Result<Arc<Board>, BoardsError>,
+    pub resolved: Result<Resolved, BoardsError>,
 }
 
 /// A board with the origin of each value.
@@ -35,6 +38,8 @@ pub struct Listed {
 pub struct Resolved {
     /// Complete.
     pub board: Arc<Board>,
+    /// What is known besides.
+    pub facts: Facts,
     /// In the order in which they are shown.
     pub origins: Vec<Origin>,
 }
@@ -60,14 +65,33 @@ impl Catalogue {
         self.resolved(slug).map(|resolved| resolved.board)
     }
 
-    /// A board by its slug, with the origin of each value.
+    /// A board by its slug or another name of it, with the origin of each value.
     pub fn resolved(&self, slug: &str) -> Result<Resolved, BoardsError> {
+        let slug = if self.files.boards.contains_key(slug) { slug } else { self.alias(slug).unwrap_or(slug) };
         let doc = find(&self.files.boards, "board", slug)?;
         let own = load::<BoardDoc>(doc)?;
         layers::same_name(&own, "board", &own.value.board, slug)?;
         let families = layers::families(&self.files.families, &own, &own.value.extends)?;
-        let (board, origins) = board::resolve(&own, &families)?;
-        Ok(Resolved { board: Arc::new(board), origins: origins.into_vec() })
+        let (board, facts, origins) = board::resolve(&own, &families)?;
+        let mut origins = origins.into_vec();
+        let mut sources = Sources::new(&self.files.sources);
+        for family in &families {
+            sources.layer(family.as_ref(), &family.value.sources)?;
+        }
+        sources.layer(&own, &own.value.sources)?;
+        sources.note(&mut origins);
+        Ok(Resolved { board: Arc::new(board), facts, origins })
+    }
+
+    /// The slug of the board that is also known as this. Only documents that hold the word are parsed.
+    fn alias(&self, name: &str) -> Option<&str> {
+        let holds = |(_, doc): &(&String, &Document)| doc.text().contains(name);
+        let known = |(slug, doc): (&'_ String, &Document)| {
+            let aliases = load::<BoardDoc>(doc).ok()?.value.aliases;
+            aliases.iter().any(|alias| alias == name).then_some(slug.clone())
+        };
+        let slug = self.files.boards.iter().filter(holds).find_map(known)?;
+        self.files.boards.get_key_value(&slug).map(|(slug, _)| slug.as_str())
     }
 
     /// An OS profile by its id.
@@ -90,6 +114,17 @@ impl Catalogue {
         Ok(None)
     }
 
+    /// The families, for imports.
+    pub(crate) fn families(&self) -> &Families {
+        &self.files.families
+    }
+
+    /// All sets of sources.
+    pub(crate) fn source_sets(&self) -> Result<BTreeMap<String, SourcesDoc>, BoardsError> {
+        let load = |(name, doc): (&String, &Document)| Ok((name.clone(), load::<SourcesDoc>(doc)?.value));
+        self.files.sources.iter().map(load).collect()
+    }
+
     /// All slugs.
     pub fn slugs(&self) -> impl Iterator<Item = &str> {
         self.files.boards.keys().map(String::as_str)
@@ -105,7 +140,7 @@ impl Catalogue {
         let listed = |(slug, doc): (&String, &Document)| Listed {
             slug: slug.clone(),
             from: doc.name().to_string(),
-            board: self.board(slug),
+            resolved: self.resolved(slug),
         };
         self.files.boards.iter().map(listed).collect()
     }
@@ -116,10 +151,10 @@ impl Catalogue {
         wrong.extend(self.slugs().filter_map(|slug| self.board(slug).err()));
         wrong.extend(self.profiles().filter_map(|id| self.profile(id).err()));
         // Families that nothing extends would otherwise never be looked at.
-        for (name, doc) in &self.files.families {
-            let checked = load::<FamilyDoc>(doc).map_err(BoardsError::from).and_then(|family| {
-                layers::same_name(&family, "family", &family.value.family, name)?;
-                layers::families(&self.files.families, &family, &family.value.extends)
+        for (name, family) in &self.files.families {
+            let checked = family.load().map_err(BoardsError::from).and_then(|family| {
+                layers::same_name(family.as_ref(), "family", &family.value.family, name)?;
+                layers::families(&self.files.families, family.as_ref(), &family.value.extends)
             });
             wrong.extend(checked.err());
         }

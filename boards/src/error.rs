@@ -4,6 +4,9 @@ use std::fmt;
 
 use shakedown_conf::{ConfError, nearest};
 
+/// So many names can be taken in at a glance.
+const FEW: usize = 20;
+
 /// Why a board or a profile cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoardsError {
@@ -36,7 +39,12 @@ impl fmt::Display for BoardsError {
                     write!(f, "; did you mean `{meant}`?")?;
                 }
                 if f.alternate() {
-                    write!(f, "\n  help: known: {}", known.join(", "))?;
+                    match known.len() {
+                        0..=FEW => write!(f, "\n  help: known: {}", known.join(", "))?,
+                        many => {
+                            write!(f, "\n  help: {many} are known: `shakedown boards list` shows them")?;
+                        }
+                    }
                 }
                 Ok(())
             }

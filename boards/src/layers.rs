@@ -1,25 +1,27 @@
 //! Follows `extends`: the documents that make up one board or profile, in the order of merging.
 
-use shakedown_conf::{Loaded, load};
+use std::sync::Arc;
+
+use shakedown_conf::Loaded;
 
 use crate::doc::{Extends, FamilyDoc};
 use crate::error::BoardsError;
-use crate::files::Shelf;
+use crate::files::Families;
 
 /// The families that a document extends, directly and by others, each once, the weakest first.
 pub(crate) fn families<T>(
-    shelf: &Shelf,
+    shelf: &Families,
     from: &Loaded<T>,
     extends: &Extends,
-) -> Result<Vec<Loaded<FamilyDoc>>, BoardsError> {
+) -> Result<Vec<Arc<Loaded<FamilyDoc>>>, BoardsError> {
     let mut walk = Walk { shelf, done: Vec::new(), way: Vec::new() };
     walk.follow(from, extends)?;
     Ok(walk.done)
 }
 
 struct Walk<'a> {
-    shelf: &'a Shelf,
-    done: Vec<Loaded<FamilyDoc>>,
+    shelf: &'a Families,
+    done: Vec<Arc<Loaded<FamilyDoc>>>,
     /// The families between the document and here.
     way: Vec<String>,
 }
@@ -35,14 +37,14 @@ impl Walk<'_> {
             if self.done.iter().any(|family| family.value.family == *name) {
                 continue;
             }
-            let Some(doc) = self.shelf.get(name) else {
+            let Some(family) = self.shelf.get(name) else {
                 return Err(from.unknown_name(&field, "family", name, self.shelf.keys()).into());
             };
-            let family: Loaded<FamilyDoc> = load(doc)?;
-            same_name(&family, "family", &family.value.family, name)?;
+            let family = family.load()?;
+            same_name(family.as_ref(), "family", &family.value.family, name)?;
             let extends = family.value.extends.clone();
             self.way.push(name.clone());
-            self.follow(&family, &extends)?;
+            self.follow(family.as_ref(), &extends)?;
             self.way.pop();
             self.done.push(family);
         }

@@ -23,17 +23,26 @@
 mod board;
 mod catalogue;
 mod check;
+mod consistent;
 pub mod doc;
 mod error;
+mod explain;
+mod facts;
 mod files;
+pub mod import;
 mod layers;
 mod merge;
 mod origin;
+pub mod plan;
 mod profile;
 mod schema;
+mod sources;
+mod text;
 
 pub use catalogue::{Catalogue, Listed, Resolved};
 pub use check::boot_spec;
 pub use error::BoardsError;
+pub use explain::{explain, procedure};
+pub use facts::Facts;
 pub use origin::Origin;
 pub use schema::schemas;

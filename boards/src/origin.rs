@@ -12,6 +12,8 @@ pub struct Origin {
     pub value: String,
     /// Where it was written; `None` for a default.
     pub place: Option<Place>,
+    /// The outside source that it was imported from; `None`: whoever wrote the document.
+    pub source: Option<String>,
 }
 
 impl Origin {
@@ -27,7 +29,7 @@ pub(crate) struct Origins(Vec<Origin>);
 
 impl Origins {
     pub(crate) fn note(&mut self, field: impl Into<String>, value: impl Into<String>, place: Option<Place>) {
-        self.0.push(Origin { field: field.into(), value: value.into(), place });
+        self.0.push(Origin { field: field.into(), value: value.into(), place, source: None });
     }
 
     /// The hash of what was resolved, wherever it was written.

@@ -1,6 +1,7 @@
 //! A profile's document to a complete profile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shakedown_conf::{Loaded, Place};
 use shakedown_core::profile::{ConfigProfile, EngineProfile, LoginProfile, SshProfile, UpdateProfile};
@@ -18,7 +19,10 @@ const ROLES: [&str; 2] = ["boot", "data"];
 const KEYS: [&str; 1] = ["ssh-keys"];
 
 /// Checks the document, merges the families' stages below it and completes it.
-pub(crate) fn resolve(own: &Loaded<OsDoc>, families: &[Loaded<FamilyDoc>]) -> Result<OsProfile, BoardsError> {
+pub(crate) fn resolve(
+    own: &Loaded<OsDoc>,
+    families: &[Arc<Loaded<FamilyDoc>>],
+) -> Result<OsProfile, BoardsError> {
     let mut boot = Boot::default();
     for family in families {
         only_boot(own, family)?;
@@ -84,18 +88,14 @@ pub(crate) fn resolve(own: &Loaded<OsDoc>, families: &[Loaded<FamilyDoc>]) -> Re
 
 /// A profile takes a family's part of the boot; hardware is none of its business.
 fn only_boot(own: &Loaded<OsDoc>, family: &Loaded<FamilyDoc>) -> Result<(), BoardsError> {
-    for field in ["arch", "soc", "capabilities", "provision", "baud", "min-off", "config-txt"] {
-        if family.spots().has(field) {
-            return Err(family
-                .invalid(
-                    field,
-                    format!(
-                        "an OS profile (`{}`) extends this family: it may hold `boot` only",
-                        own.value.os
-                    ),
-                )
-                .into());
-        }
+    let about = |field: &str| {
+        ["family", "extends", "boot"].iter().any(|part| {
+            field.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    };
+    if let Some(leaf) = family.spots().leaves().find(|leaf| !about(&leaf.field)) {
+        let what = format!("an OS profile (`{}`) extends this family: it may hold `boot` only", own.value.os);
+        return Err(family.invalid(&leaf.field, what).into());
     }
     Ok(())
 }

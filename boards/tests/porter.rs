@@ -141,7 +141,7 @@ fn a_later_folder_wins_and_says_so() {
     let broken = Folder::new(&[("catalogue/broken.yaml", "board: [")]).catalogue().unwrap();
     assert!(broken.board("generic-amd64").is_ok());
     assert_eq!(broken.check().len(), 1);
-    assert_eq!(broken.list().iter().filter(|listed| listed.board.is_err()).count(), 1);
+    assert_eq!(broken.list().iter().filter(|listed| listed.resolved.is_err()).count(), 1);
 }
 
 #[test]

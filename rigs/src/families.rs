@@ -18,8 +18,10 @@ family! {
         "command" Command(line::command),
         "http" Http(line::http),
         "modbus" Modbus(line::modbus),
+        "mqtt" Mqtt(line::mqtt),
         "pdudaemon" Pdudaemon(line::pdudaemon),
         "serial-relay" SerialRelay(line::serial_relay),
+        "snmp" Snmp(line::snmp),
     }
 }
 

@@ -55,8 +55,14 @@ pub mod conf {
     pub use crate::line::modbus::{
         Bus as ModbusBus, Conf as Modbus, Parity as ModbusParity, Rtu as ModbusRtu,
     };
+    pub use crate::line::mqtt::{Conf as Mqtt, Login as MqttLogin};
     pub use crate::line::pdudaemon::Conf as Pdudaemon;
     pub use crate::line::serial_relay::Conf as SerialRelay;
+    pub use crate::line::snmp::{
+        Access as SnmpAccess, CipherDoc as SnmpCipher, Community as SnmpCommunity, Conf as Snmp,
+        Device as SnmpDevice, Generic as SnmpGeneric, Hash as SnmpHash, Outlet as SnmpOutlet,
+        Place as SnmpPlace, Port as SnmpPort, User as SnmpUser, Write as SnmpWrite,
+    };
     pub use crate::media::block_device::Conf as BlockDevice;
     pub use crate::media::file::Conf as File;
     pub use crate::network::address::Conf as Address;

@@ -11,6 +11,10 @@ use tokio::sync::oneshot;
 /// No answer of rig hardware takes longer: a PDU's web server on a busy day.
 const WITHIN: Duration = Duration::from_secs(10);
 
+/// Room for libraries that keep a datagram's largest size on the stack, several times over
+/// (`snmp2`, built without optimization, overflows the usual 2 MiB).
+const STACK: usize = 8 << 20;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The thread of one endpoint.
@@ -31,7 +35,7 @@ impl Worker {
             return Ok(worker);
         }
         let (jobs, work) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new().name(key.clone());
+        let thread = std::thread::Builder::new().name(key.clone()).stack_size(STACK);
         thread.spawn(move || work.into_iter().for_each(|job| job())).map_err(|error| {
             Fault::new(InfraKind::Host, driver, "start a thread for", endpoint).because(&error)
         })?;

@@ -79,7 +79,7 @@ fn subject(driver: &str, wrong: Wrong) -> Option<(String, Arc<dyn Operator>)> {
 }
 
 /// Drivers that reach their hardware through a line which [`proxy`] can stand in.
-const LINES: [&str; 4] = ["http", "modbus", "pdudaemon", "serial-relay"];
+const LINES: [&str; 6] = ["http", "modbus", "mqtt", "pdudaemon", "serial-relay", "snmp"];
 
 #[tokio::test]
 async fn a_driver_that_starts_nothing_against_every_fault() {
@@ -116,13 +116,21 @@ async fn a_driver_that_starts_nothing_against_every_fault() {
     }
 }
 
+/// What a driver's questions travel on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Tcp,
+    Udp,
+    Serial,
+}
+
 /// One way of a driver to its hardware, and the port of the counterpart.
 struct Route {
     driver: &'static str,
     port: u16,
-    serial: bool,
+    by: By,
     /// With `{port}` or `{tty}` where the way begins.
-    conf: &'static str,
+    conf: String,
     /// An output that takes the command and stays off, if the driver can see that.
     stuck: Option<(&'static str, &'static str)>,
 }
@@ -136,43 +144,66 @@ async fn every_line_against_every_fault() {
         "\"rack\": {\"driver\": \"localcmdline\", \"cmd_on\": \"true %s\", \"cmd_off\": \"true %s\"}",
     )
     .await;
-    let route = |driver, port, serial, conf, stuck| Route { driver, port, serial, conf, stuck };
+    let (agent, broker) = tokio::join!(peers::snmp(), peers::mosquitto());
+    let _plug = peers::plug(&broker, "desk");
+    let key = agent.folder.path().join("key");
+    std::fs::write(&key, peers::CANARY).unwrap();
+    let key = format!("{{ file: '{}' }}", key.display());
+    let snmp = |access: String| {
+        let host = "host: '127.0.0.1:{port}', settle: 200ms, device: { apc: { outlet: 1 } }";
+        format!("snmp: {{ {host}, access: {{ {access} }} }}")
+    };
+    let v3 = format!("v3: {{ user: admin, hash: sha256, password: {key}, cipher: aes128, privacy: {key} }}");
+    let mqtt = format!("login: {{ user: admin, password: {key} }}");
+    let mqtt = format!("mqtt: {{ broker: '127.0.0.1:{{port}}', topic: desk, outlet: 1, {mqtt} }}");
+    let route =
+        |driver, by, port, conf: &str, stuck| Route { driver, port, by, conf: conf.to_owned(), stuck };
+    let (http, modbus) = ("settle: 200ms, device: { shelly-gen1: { outlet: 1 } }", "settle: 200ms, coil: 1");
     let routes = [
         route(
             "http",
+            By::Tcp,
             web.port,
-            false,
-            "http: { url: 'http://127.0.0.1:{port}', settle: 200ms, device: { shelly-gen1: { outlet: 1 } } }",
+            &format!("http: {{ url: 'http://127.0.0.1:{{port}}', {http} }}"),
             Some(("outlet: 1", "outlet: 3")),
         ),
         route(
             "modbus",
+            By::Tcp,
             tcp.port,
-            false,
-            "modbus: { bus: { tcp: '127.0.0.1:{port}' }, settle: 200ms, coil: 1 }",
+            &format!("modbus: {{ bus: {{ tcp: '127.0.0.1:{{port}}' }}, {modbus} }}"),
             Some(("coil: 1", "coil: 9")),
         ),
         route(
             "modbus",
+            By::Serial,
             rtu.port,
-            true,
-            "modbus: { bus: { rtu: { port: '{tty}' } }, settle: 200ms, coil: 1 }",
+            &format!("modbus: {{ bus: {{ rtu: {{ port: '{{tty}}' }} }}, {modbus} }}"),
             Some(("coil: 1", "coil: 9")),
         ),
+        route("mqtt", By::Tcp, broker.port, &mqtt, Some(("outlet: 1", "outlet: 4"))),
         route(
             "pdudaemon",
+            By::Tcp,
             daemon.port,
-            false,
             "pdudaemon: { url: 'http://127.0.0.1:{port}', pdu: rack, port: 1 }",
             None,
         ),
         route(
             "serial-relay",
+            By::Serial,
             relay.port,
-            true,
             "serial-relay: { port: '{tty}', channel: 4 }",
             Some(("channel: 4", "channel: 3")),
         ),
+        route(
+            "snmp",
+            By::Udp,
+            agent.port,
+            &snmp(format!("v2c: {{ community: {key} }}")),
+            Some(("outlet: 1", "outlet: 3")),
+        ),
+        route("snmp", By::Udp, agent.port, &snmp(v3), Some(("outlet: 1", "outlet: 3"))),
     ];
     for driver in LINES {
         assert!(
@@ -180,8 +211,7 @@ async fn every_line_against_every_fault() {
             "{driver}"
         );
     }
-    let rows =
-        routes.iter().flat_map(|route| WAYS.map(|way| switch_through(route, way, route.conf.to_owned())));
+    let rows = routes.iter().flat_map(|route| WAYS.map(|way| switch_through(route, way, route.conf.clone())));
     let lies = routes.iter().filter_map(|route| {
         let (good, stuck) = route.stuck?;
         Some(async move {
@@ -191,7 +221,7 @@ async fn every_line_against_every_fault() {
     });
     for (index, end) in Box::pin(join_all(rows)).await.into_iter().enumerate() {
         let (route, way) = (&routes[index / WAYS.len()], WAYS[index % WAYS.len()]);
-        let row = format!("{} (serial: {}), {way:?}: {end:?}", route.driver, route.serial);
+        let row = format!("{} ({:?}), {way:?}: {end:?}", route.driver, route.by);
         if way == Way::Clear {
             let want = if route.stuck.is_some() { SeenBy::ReadBack(Level::On) } else { SeenBy::Nothing };
             assert_eq!(end.unwrap_or_else(|fault| panic!("{row}: {fault}")).seen, want, "{row}");
@@ -201,18 +231,24 @@ async fn every_line_against_every_fault() {
         let fault = end.expect_err(&row);
         assert_eq!(fault.driver, route.driver, "{row}");
         assert!(!fault.expected.is_empty() && !fault.got.is_empty(), "{row}");
-        if matches!(way, Way::Silence | Way::Late | Way::Half) {
+        // A cut datagram is noise at once; the rest of a stream is waited for.
+        if waits(route, way) && !(route.by == By::Udp && way == Way::Half) {
             assert!(fault.stop.is_some(), "{row}");
         }
     }
     Box::pin(join_all(lies)).await;
 }
 
+/// Whether a driver has to wait out its time; datagrams have no end of line.
+fn waits(route: &Route, way: Way) -> bool {
+    matches!(way, Way::Silence | Way::Late | Way::Half) || (way == Way::Disconnect && route.by == By::Udp)
+}
+
 /// Switches on, on a way on which something goes wrong; it must end.
 async fn switch_through(route: &Route, way: Way, conf: String) -> Rig<Proof> {
-    let port = proxy::tcp(route.port, way);
+    let port = if route.by == By::Udp { proxy::udp(route.port, way) } else { proxy::tcp(route.port, way) };
     // An adapter that is not plugged in is what a refusal is to a serial port.
-    let plugged = route.serial && way != Way::Refusal;
+    let plugged = route.by == By::Serial && way != Way::Refusal;
     let tty = if plugged { Some(peers::serial_to(port).await) } else { None };
     let path = tty.as_ref().map_or("/dev/serial/by-id/none".into(), |tty| tty.path.display().to_string());
     let text = conf.replace("{port}", &port.to_string()).replace("{tty}", &path);
@@ -221,8 +257,7 @@ async fn switch_through(route: &Route, way: Way, conf: String) -> Rig<Proof> {
     let operator = Person::with(vec![]);
     let cx = LineCx { slot: "desk/pi4", output: "power", safe: Level::Off, operator: &operator };
     // Long enough for a busy machine where an answer comes, short where none does.
-    let short = matches!(way, Way::Silence | Way::Late | Way::Half);
-    let by = by(if short { Duration::from_secs(2) } else { Duration::from_secs(60) });
+    let by = by(if waits(route, way) { Duration::from_secs(2) } else { Duration::from_secs(60) });
     let guarded =
         Guarded::new("power", conf.open(cx, &by).await?, Limits::default(), Arc::new(NoFence), nowhere());
     let bound = support::by(Duration::from_secs(120));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shakedown_conf::{Document, load};
 use shakedown_core::{Deadline, Guarded, InfraKind, Level, Limits, Line, NoFence, SeenBy};
 use shakedown_rigs::{LineCx, LineDriver};
-use support::peers::{self, Web};
+use support::peers::{self, CANARY, Web};
 use support::{Person, by, nowhere};
 
 fn soon() -> Deadline {
@@ -49,7 +49,6 @@ async fn switches(text: &str, seen: impl Fn() -> bool, behind: impl Fn(bool)) {
 
 const LOGIN: &str = "login: { user: admin, password: { env: SHAKEDOWN_TEST_PASSWORD } }";
 const TOKEN: &str = "token: { env: SHAKEDOWN_TEST_PASSWORD }";
-const CANARY: &str = "canary-hunter2";
 
 /// The same with the secret in a file, for tests must not change their environment.
 fn with_secret(text: &str, folder: &std::path::Path) -> String {
@@ -284,4 +283,174 @@ async fn a_serial_port_is_shared_and_one_that_is_gone_is_named() {
     let fault = gone.set(true, &soon()).await.unwrap_err();
     assert_eq!((fault.kind, fault.op.as_str()), (InfraKind::Usb, "open"));
     assert!(fault.hint.is_some(), "{fault}");
+}
+
+/// One secret in a file.
+fn secret(folder: &std::path::Path, name: &str, text: &str) -> String {
+    let file = folder.join(name);
+    std::fs::write(&file, text).unwrap();
+    format!("{{ file: '{}' }}", file.display())
+}
+
+#[tokio::test]
+async fn every_dialect_of_snmp_against_snmpd() {
+    let agent = peers::snmp().await;
+    let folder = agent.folder.path();
+    let key = secret(folder, "key", CANARY);
+    let host = format!("host: '127.0.0.1:{}'", agent.port);
+    let v1 = format!("v1: {{ community: {key} }}");
+    let v2c = format!("v2c: {{ community: {key} }}");
+    let signed = format!("v3: {{ user: signer, hash: sha1, password: {key} }}");
+    let private =
+        format!("v3: {{ user: admin, hash: sha256, password: {key}, cipher: aes128, privacy: {key} }}");
+    let generic = "generic: { on: { oid: 1.3.6.1.4.1.318.1.1.4.4.2.1.3.2, value: 1 }, off: { oid: 1.3.6.1.4.1.318.1.1.4.4.2.1.3.2, \
+                   value: 2 }, state: .1.3.6.1.4.1.318.1.1.4.4.2.1.3.2, state-on: [1], state-off: [2] }";
+    for (device, access) in [
+        ("apc: { outlet: 2 }", &v1),
+        ("apc: { outlet: 2 }", &v2c),
+        ("apc: { outlet: 2 }", &signed),
+        ("eaton: { outlet: 2 }", &private),
+        ("raritan: { outlet: 2 }", &v2c),
+        ("cyberpower: { outlet: 2 }", &v2c),
+        ("server-tech: { outlet: 2 }", &v1),
+        ("poe: { port: 2 }", &private),
+        (generic, &v2c),
+    ] {
+        let text = format!("snmp: {{ {host}, device: {{ {device} }}, access: {{ {access} }} }}");
+        let seen = || std::fs::read_to_string(folder.join("state/2")).unwrap() == "on";
+        // By net-snmp's own tool, on the object that APC has.
+        let behind = |on: bool| {
+            let (port, value) = (agent.port, if on { "1" } else { "2" });
+            let at = format!("127.0.0.1:{port}");
+            peers::output([
+                "snmpset",
+                "-v2c",
+                "-c",
+                CANARY,
+                "-m",
+                "",
+                &at,
+                ".1.3.6.1.4.1.318.1.1.4.4.2.1.3.2",
+                "i",
+                value,
+            ]);
+        };
+        switches(&text, seen, behind).await;
+        let stuck =
+            text.replace("outlet: 2", "outlet: 3").replace("port: 2 ", "port: 3 ").replace("1.3.2", "1.3.3");
+        // An Eaton is on its way for two looks.
+        let settle =
+            if device.starts_with("eaton") { "snmp: { settle: 2s," } else { "snmp: { settle: 200ms," };
+        let stuck = stuck.replace("snmp: {", settle);
+        let fault = output(&stuck).await.set(true, &soon()).await.unwrap_err();
+        assert_eq!(fault.got, "read back off", "{stuck}: {fault}");
+        let none =
+            text.replace("outlet: 2", "outlet: 9").replace("port: 2 ", "port: 9 ").replace("1.3.2", "1.3.9");
+        let fault = output(&none).await.set(true, &soon()).await.unwrap_err();
+        assert!(fault.got.starts_with("the agent's error "), "{none}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn snmp_tells_the_agents_errors_and_never_the_secret() {
+    let agent = peers::snmp().await;
+    let folder = agent.folder.path();
+    let [key, read, wrong] = [("key", CANARY), ("read", "canary-read"), ("wrong", "canary-wrong")]
+        .map(|(name, text)| secret(folder, name, text));
+    let host = format!("host: '127.0.0.1:{}'", agent.port);
+    for (access, want, late) in [
+        (format!("v1: {{ community: {read} }}"), "the agent's error noSuchName", false),
+        (format!("v2c: {{ community: {read} }}"), "the agent's error noAccess", false),
+        (format!("v2c: {{ community: {wrong} }}"), "expected an answer", true),
+        (format!("v3: {{ user: nobody, hash: sha256, password: {key} }}"), "expected an answer", false),
+        (
+            format!("v3: {{ user: admin, hash: sha256, password: {wrong}, cipher: aes128, privacy: {key} }}"),
+            "expected an answer",
+            false,
+        ),
+        (format!("v3: {{ user: admin, hash: sha256, password: {key} }}"), "the agent's error", false),
+        ("v2c: { community: { env: SHAKEDOWN_NO_SUCH } }".into(), "SHAKEDOWN_NO_SUCH is not set", false),
+    ] {
+        let text = format!("snmp: {{ {host}, device: {{ apc: {{ outlet: 1 }} }}, access: {{ {access} }} }}");
+        let output = output(&text).await;
+        let fault =
+            output.set(true, &by(Duration::from_secs(if late { 2 } else { 60 }))).await.expect_err(&text);
+        let shown = format!("{fault} {fault:?} {}", output.describe());
+        assert!(shown.contains(want), "{text}: {shown}");
+        assert_eq!(fault.stop.is_some(), late, "{text}: {shown}");
+        assert!(!shown.contains("canary"), "{text}: {shown}");
+    }
+    for (text, want) in [
+        (
+            "device: { apc: { outlet: 0 } }, access: { v1: { community: { env: A } } }",
+            "device: outlets and ports are counted from 1",
+        ),
+        (
+            "device: { apc: { outlet: 1 } }, access: { v3: { user: a, hash: md5, password: { env: A }, cipher: aes256, privacy: { env: B } } }",
+            "access.v3.hash: too short for this cipher: take sha256 or longer",
+        ),
+        (
+            "device: { apc: { outlet: 1 } }, access: { v3: { user: a, hash: md5, password: { env: A }, cipher: des } }",
+            "access.v3.privacy: a cipher needs its password",
+        ),
+        (
+            "device: { generic: { on: { oid: a.b, value: 1 }, off: { oid: 1.3.6, value: 2 }, state: 1.3.6, state-on: [1], state-off: [2] } }, access: { v1: { community: { env: A } } }",
+            "device.generic.on.oid: `a.b` is no object",
+        ),
+    ] {
+        let conf = load::<LineDriver>(&Document::new("rig.yaml", &format!("snmp: {{ host: pdu, {text} }}")))
+            .unwrap()
+            .value;
+        let problem = conf.check().unwrap_err().to_string();
+        assert!(problem.starts_with(&format!("snmp.{want}")), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_tasmota_plug_on_mosquitto() {
+    let broker = peers::mosquitto().await;
+    let mut plug = peers::plug(&broker, "desk");
+    let folder = broker.folder.path();
+    let login = format!("login: {{ user: admin, password: {} }}", secret(folder, "key", CANARY));
+    let conf = |rest: &str| format!("mqtt: {{ broker: '127.0.0.1:{}', topic: desk, {rest} }}", broker.port);
+    let publish = |topic: &str, rest: &[&str]| {
+        let port = broker.port.to_string();
+        let all = ["mosquitto_pub", "-p", &port, "-u", "admin", "-P", CANARY, "-q", "1", "-t", topic];
+        peers::output(all.iter().chain(rest));
+    };
+    // An answer that the broker remembers is no answer.
+    publish("stat/desk/POWER2", &["-m", "ON", "-r"]);
+    for (rest, power) in [(format!("outlet: 2, {login}"), "POWER2"), (login.clone(), "POWER")] {
+        let plug = output(&conf(&rest)).await;
+        assert_eq!(plug.status(&soon()).await, Ok(Level::Off), "{rest}");
+        for on in [true, false, true] {
+            let proof = plug.set(on, &soon()).await.unwrap();
+            assert_eq!(proof.seen, SeenBy::ReadBack(Level::from(on)));
+        }
+        publish(&format!("cmnd/desk/{power}"), &["-m", "OFF"]);
+        assert_eq!(plug.status(&soon()).await, Ok(Level::Off), "{rest}: changed behind our back");
+    }
+    let short = by(Duration::from_secs(2));
+    let stuck = output(&conf(&format!("outlet: 3, {login}"))).await.set(true, &short).await.unwrap_err();
+    assert!(stuck.stop.is_some() && stuck.got == "the plug said off", "{stuck}");
+    let lies = output(&conf(&format!("outlet: 4, {login}"))).await.set(true, &soon()).await.unwrap_err();
+    assert_eq!(lies.got, "read back off");
+    let none =
+        output(&conf(&format!("outlet: 9, {login}"))).await.set(true, &by(Duration::from_secs(2))).await;
+    assert!(none.unwrap_err().stop.is_some());
+    let wrong = format!("login: {{ user: admin, password: {} }}", secret(folder, "wrong", "canary-wrong"));
+    let denied = output(&conf(&wrong)).await.set(true, &soon()).await.unwrap_err();
+    assert!(denied.got.contains("NotAuthorized") || denied.got.contains("BadUserNamePassword"), "{denied}");
+    assert!(!format!("{denied} {denied:?}").contains("canary"), "{denied:?}");
+    // The broker notes that the plug is gone, and says so.
+    let watch = output(&conf(&login)).await;
+    plug.kill();
+    let (wait, mut last) = (soon(), None);
+    while !last.as_ref().is_some_and(|said: &String| said.contains("`Offline`")) {
+        assert_ne!(
+            watch.status(&by(Duration::from_secs(1))).await.map_err(|fault| last = Some(fault.to_string())),
+            Ok(Level::On)
+        );
+        wait.pause(Duration::from_millis(50), || format!("{last:?}")).await.unwrap();
+    }
 }

@@ -29,6 +29,9 @@ pub struct ModuleDoc {
 pub struct CaseDoc {
     /// Kebab-case; with the module it makes the id: `zram-size` in `os::swap::zram-size`.
     pub id: String,
+    /// Ids that it had before, in full (`os::memory::swap`): its history goes on.
+    #[serde(default)]
+    pub was: Vec<String>,
     /// One sentence: what is true when the case passes.
     pub title: String,
     /// Capabilities of board, OS and slot without which the case is skipped. Every case needs a shell.

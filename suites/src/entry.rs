@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use shakedown_core::{Capability, Case, CaseSpec, OsProfile};
+use shakedown_core::{Capability, Case, CaseId, CaseSpec, OsProfile};
 
 use crate::check::TEST_IMAGE_FILE;
 use crate::facts;
@@ -16,6 +16,8 @@ pub struct Entry {
     pub(crate) case: Arc<dyn Case>,
     /// `suites/os/swap.yaml:4`.
     pub place: String,
+    /// Ids that it had before.
+    pub was: Vec<CaseId>,
     /// Facts that it uses.
     pub facts: BTreeSet<String>,
     /// Keys of the configuration document that it edits, by meaning.

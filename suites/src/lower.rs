@@ -83,7 +83,8 @@ impl Lower<'_> {
         let budgets = check.steps().filter_map(|step| step.measure().map(str::to_owned)).collect();
         self.told_apart(case, &check)?;
         let (place, test_image) = (self.doc.at(&self.at).file_line(), check.test_image);
-        Ok(Entry { case: Arc::new(check), place, facts, config_keys, budgets, test_image })
+        let was = case.was.iter().cloned().map(CaseId).collect();
+        Ok(Entry { case: Arc::new(check), place, was, facts, config_keys, budgets, test_image })
     }
 
     fn spec(&self, case: &CaseDoc) -> Result<CaseSpec, ConfError> {

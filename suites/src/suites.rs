@@ -135,6 +135,13 @@ impl Suites {
         facts.map(|(name, fact)| (name.as_str(), fact.means.as_str(), fact.reference.as_str()))
     }
 
+    /// Cases that had another id before, as (old, new): history follows them.
+    pub fn renames(&self) -> Vec<(String, String)> {
+        let old = |entry: &Entry| entry.was.iter().map(|was| was.0.clone()).collect::<Vec<_>>();
+        let all = self.entries.iter();
+        all.flat_map(|entry| old(entry).into_iter().map(|was| (was, entry.spec().id.0.clone()))).collect()
+    }
+
     /// Of all suite files that these cases were read from.
     pub fn hash(&self) -> Sha {
         self.hash
@@ -147,6 +154,7 @@ impl Suites {
 
 fn check_ids(modules: &[(Loaded<ModuleDoc>, Vec<Entry>)]) -> Result<(), SuiteError> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut before: BTreeMap<String, String> = BTreeMap::new();
     let all: BTreeMap<String, Effect> = modules
         .iter()
         .flat_map(|(_, entries)| entries)
@@ -158,6 +166,16 @@ fn check_ids(modules: &[(Loaded<ModuleDoc>, Vec<Entry>)]) -> Result<(), SuiteErr
             if let Some(first) = seen.insert(id, &entry.place) {
                 let what = format!("a case `{id}` already stands at {first}");
                 return Err(doc.invalid(&format!("cases[{index}].id"), what).into());
+            }
+            for (at, was) in entry.was.iter().enumerate() {
+                if let Some(other) = all.get_key_value(&was.0) {
+                    let what = format!("`{}` is a case of today, and its history its own", other.0);
+                    return Err(doc.invalid(&format!("cases[{index}].was[{at}]"), what).into());
+                }
+                if let Some(other) = before.insert(was.0.clone(), id.clone()) {
+                    let what = format!("`{}` is claimed by `{other}` too", was.0);
+                    return Err(doc.invalid(&format!("cases[{index}].was[{at}]"), what).into());
+                }
             }
             for (at, after) in entry.spec().after.iter().enumerate() {
                 let field = format!("cases[{index}].after[{at}]");

@@ -317,3 +317,17 @@ fn a_second_case_with_the_same_id_is_refused() {
     let error = Folder::new("twice", &format!("{check}{again}\n{check}")).load().unwrap_err();
     assert!(error.contains("a case `test::it::case` already stands at"), "{error}");
 }
+
+#[test]
+fn a_case_that_was_renamed_says_its_old_name_and_takes_nobody_elses() {
+    let check = "    check: [{ run: x, says: it is wrong, expect: { exit: 0 } }]\n";
+    let renamed = format!("{check}    was: ['test::it::first']\n");
+    let suites = Folder::new("renamed", &renamed).load().unwrap();
+    assert_eq!(suites.renames(), [("test::it::first".to_owned(), "test::it::case".to_owned())]);
+    let taken = format!("{check}    was: ['os::release::slug']\n");
+    let error = Folder::new("taken", &taken).load().unwrap_err();
+    assert!(error.contains("cases[0].was[0]: `os::release::slug` is a case of today"), "{error}");
+    let again = HEAD.lines().skip(2).collect::<Vec<_>>().join("\n").replace("id: case", "id: other");
+    let error = Folder::new("claimed", &format!("{renamed}{again}\n{renamed}")).load().unwrap_err();
+    assert!(error.contains("`test::it::first` is claimed by `test::it::case` too"), "{error}");
+}

@@ -1,6 +1,7 @@
 //! Boards and the families that they extend.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -8,7 +9,9 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use shakedown_conf::Span;
 
-use super::{ArchDoc, BootDoc};
+use super::{
+    ArchDoc, BootDoc, CiDoc, ImageDoc, LayoutDoc, LifecycleDoc, MediaDoc, ProvisionDoc, RecoveryDoc,
+};
 
 /// A board type. No serial numbers, no ports: those belong to a rig.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,6 +31,47 @@ pub struct BoardDoc {
     /// What the hardware has: `wifi`, `bluetooth`, `led`, `hdmi` …
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// What it surely has not. What stands in neither list is unknown.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// The CPU cores.
+    pub cpu: Option<String>,
+    /// What boots the kernel, in words.
+    pub bootloader: Option<String>,
+    /// The kernel's names of the serial consoles.
+    #[serde(default)]
+    pub tty: Vec<String>,
+    /// The file of sysfs that switches its user LED.
+    pub led_file: Option<String>,
+    /// A vendor's name for several boards that are alike.
+    pub group: Option<String>,
+    /// Where it boots from, and what storage it has.
+    #[serde(default)]
+    pub media: MediaDoc,
+    /// The image that its OS is published as.
+    #[serde(default)]
+    pub image: ImageDoc,
+    /// The partitions of that image.
+    #[serde(default)]
+    pub layout: LayoutDoc,
+    /// Its recovery mode, for a vendor's tool.
+    #[serde(default)]
+    pub recovery: RecoveryDoc,
+    /// Where this document's facts come from: `all` names a set of sources, a field's name one of them.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
+    /// Whether its vendor still stands behind it.
+    #[serde(default)]
+    pub lifecycle: LifecycleDoc,
+    /// How its vendor tests it.
+    #[serde(default)]
+    pub ci: CiDoc,
+    /// Other slugs by which it is known.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Fields on which sources disagree, with what each of them says. The field itself holds what we go by.
+    #[serde(default)]
+    pub disputed: BTreeMap<String, BTreeMap<String, String>>,
     /// How an image gets onto it.
     #[serde(default, deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     #[schemars(with = "Option<ProvisionDoc>")]
@@ -60,6 +104,35 @@ pub struct FamilyDoc {
     /// What the hardware has.
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// What it surely has not. What stands in neither list is unknown.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// The CPU cores.
+    pub cpu: Option<String>,
+    /// What boots the kernel, in words.
+    pub bootloader: Option<String>,
+    /// The kernel's names of the serial consoles.
+    #[serde(default)]
+    pub tty: Vec<String>,
+    /// The file of sysfs that switches its user LED.
+    pub led_file: Option<String>,
+    /// A vendor's name for several boards that are alike.
+    pub group: Option<String>,
+    /// Where it boots from, and what storage it has.
+    #[serde(default)]
+    pub media: MediaDoc,
+    /// The image that its OS is published as.
+    #[serde(default)]
+    pub image: ImageDoc,
+    /// The partitions of that image.
+    #[serde(default)]
+    pub layout: LayoutDoc,
+    /// Its recovery mode, for a vendor's tool.
+    #[serde(default)]
+    pub recovery: RecoveryDoc,
+    /// Where this document's facts come from: `all` names a set of sources, a field's name one of them.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
     /// How an image gets onto it.
     #[serde(default, deserialize_with = "serde_yaml::with::singleton_map::deserialize")]
     #[schemars(with = "Option<ProvisionDoc>")]
@@ -75,21 +148,6 @@ pub struct FamilyDoc {
     #[serde(default)]
     pub config_txt: Vec<String>,
 }
-
-/// How an image gets onto a board.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProvisionDoc {
-    /// The image is the disk of a virtual machine.
-    DiskImage(NoSettings),
-    /// The image is written to a card that a mux gives to host or DUT.
-    SdCard(NoSettings),
-}
-
-/// `{}`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NoSettings {}
 
 /// The names of the families that a document extends: one, or a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use shakedown_core::{Clock, Entry};
+use shakedown_history::Recorder;
 use shakedown_reports::{Options, Terminal};
 use shakedown_runner::Follower;
 
@@ -71,6 +72,15 @@ struct Json;
 impl Follower for Json {
     fn line(&mut self, _entry: &Entry, json: &str) {
         drop(writeln!(std::io::stdout(), "{json}"));
+    }
+}
+
+/// Keeps the history up to the run, attempt by attempt.
+pub(crate) struct Recording(pub(crate) Recorder);
+
+impl Follower for Recording {
+    fn line(&mut self, entry: &Entry, json: &str) {
+        self.0.entry(entry, json);
     }
 }
 

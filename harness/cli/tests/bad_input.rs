@@ -6,6 +6,7 @@
 mod support;
 
 use std::io::Write;
+use std::path::Path;
 
 use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
@@ -32,6 +33,8 @@ fn main() {
         trial("a_held_slot_names_its_holder", held_slot),
         trial("nothing_selected_is_nothing_ran", nothing),
         trial("boards_are_listed_shown_and_checked", boards),
+        trial("imports_add_and_never_write_over", imports),
+        trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
         trial("schemas_are_json", schemas),
         trial("an_image_is_looked_into_without_mounting", image_info),
         trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
@@ -45,7 +48,7 @@ fn main() {
 
 async fn names() {
     let place = Place::new();
-    let board = "; did you mean `generic-amd64`?\n  help: known: generic-aarch64, generic-amd64";
+    let board = "; did you mean `generic-amd64`?\n  help: 161 are known: `shakedown boards list` shows them";
     for (args, err) in [
         (&["run", "--board", "generic-amd46"][..], format!("error: unknown board `generic-amd46`{board}")),
         (&["boards", "show", "generic-amd46"], format!("error: unknown board `generic-amd46`{board}")),
@@ -543,19 +546,85 @@ async fn boards() {
     let place = Place::new();
     let listed = place.run(&["boards", "list"]).await;
     listed.says(0, &["generic-aarch64 ", "generic-amd64 ", "Generic x86_64 (GPT)"]);
-    assert_eq!(listed.out.lines().count(), 2, "{}", listed.all());
+    assert_eq!(listed.out.lines().count(), 161, "{}", listed.all());
+    let some = place
+        .run(&[
+            "boards",
+            "list",
+            "--arch",
+            "aarch64",
+            "--family",
+            "bcm2711",
+            "--provision",
+            "sd-card",
+            "--capability",
+            "wifi",
+        ])
+        .await;
+    some.says(0, &["raspberrypi4-64 ", "raspberrypi400-64 "]);
+    assert!(some.out.lines().count() < 8 && !some.out.contains("cm4"), "{}", some.all());
+    place.run(&["boards", "list", "--family", "no-such"]).await.says(5, &[]);
     place
         .run(&["boards", "show", "generic-amd64"])
         .await
         .says(0, &["Generic x86_64 (GPT) (generic-amd64)", "boot stages   firmware, "]);
     let resolved = place.run(&["boards", "show", "generic-amd64", "--resolved"]).await;
     resolved.says(0, &["# boards/catalogue/generic-amd64.yaml:", "# boards/families/linux.yaml:"]);
-    place.run(&["boards", "check"]).await.says(0, &["2 board(s), 2 OS profile(s): 0 error(s)"]);
+    place.run(&["boards", "check"]).await.says(0, &["161 board(s), 2 OS profile(s): 0 error(s)"]);
+    let sources = place.run(&["boards", "show", "beaglebone", "--sources"]).await;
+    sources.says(
+        0,
+        &["beaglebone-black", "# contract: balena-io/contracts a4ab96e", "# curated: vendor knowledge"],
+    );
+    let differ = place.run(&["boards", "diff", "raspberrypi3", "raspberrypi3-64"]).await;
+    differ.says(0, &["arch\n  - armv7hf\n  + aarch64\n"]);
+    let told = place.run(&["boards", "explain", "jetson-nano"]).await;
+    told.says(0, &["Provisioning: tegra-recovery", "outputs.recovery", "J40 pins 3 (FC REC)", "*unknown*"]);
+}
+
+/// What is there already is a person's: it is compared, and never written over.
+async fn imports() {
+    let place = Place::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards/tests/device-types.json");
+    let file = file.display().to_string();
+    let args = ["boards", "import", &file, "--into", "own"];
+    place.run(&[&args[..], &["--dry-run"]].concat()).await.says(0, &["161 would be new, 0 as they are"]);
+    assert!(!place.path("own").exists());
+    place.run(&args).await.says(0, &["161 written, 0 as they are, 0 kept by hand"]);
+    let board = place.path("own/catalogue/raspberrypi4-64.yaml");
+    let text = std::fs::read_to_string(&board).unwrap();
+    let changed = text.replace("Raspberry Pi 4", "My Pi");
+    std::fs::write(&board, &changed).unwrap();
+    place.run(&args).await.says(
+        0,
+        &[
+            "0 written, 160 as they are, 1 kept by hand",
+            "raspberrypi4-64: name: the file says My Pi (using 64bit OS)",
+        ],
+    );
+    assert_eq!(std::fs::read_to_string(&board).unwrap(), changed);
+    place.file("none.json", b"[1, 2]");
+    let refused = place.run(&["boards", "import", "none.json", "--into", "own"]).await;
+    refused.says(2, &["none.json: not a document of device types: "]);
+}
+
+/// No new rig for a board that its vendor gave up, unless it is meant.
+async fn discontinued() {
+    let place = Place::new();
+    let rig = "rig: old\nslots:\n  a:\n    board: parallella\n    consoles: { main: { command: { run: [cat] } } }\n    \
+               power: { manual: {} }\n    media: { main: { file: { path: /tmp/x.img, size: 8GiB } } }\n";
+    place.file("rig.yaml", rig.as_bytes());
+    let refused = place.run(&["rigs", "check", "--rig", "rig.yaml"]).await;
+    refused
+        .says(2, &["rig.yaml:4:12: slots.a.board: parallella is discontinued", "allow-discontinued: true"]);
+    let allowed = rig.replace("board: parallella", "board: parallella\n    allow-discontinued: true");
+    place.file("rig.yaml", allowed.as_bytes());
+    place.run(&["rigs", "check", "--rig", "rig.yaml"]).await.says(0, &["1 slot(s), 0 error(s)"]);
 }
 
 async fn schemas() {
     let place = Place::new();
-    for kind in ["rig", "board", "family", "os", "module", "selection"] {
+    for kind in ["rig", "board", "family", "os", "sources", "module", "selection"] {
         let ran = place.run(&["schema", kind]).await;
         ran.says(0, &["\"$schema\"", "\"additionalProperties\": false"]);
         serde_json::from_str::<serde::de::IgnoredAny>(&ran.out).unwrap();

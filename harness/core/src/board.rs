@@ -40,7 +40,7 @@ impl fmt::Display for Arch {
     }
 }
 
-/// How an image gets onto the board. More procedures come with the catalogue.
+/// How an image gets onto the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Provision {
@@ -48,6 +48,102 @@ pub enum Provision {
     DiskImage,
     /// The image is written to a card that a mux gives to host or DUT.
     SdCard,
+    /// An installer on a card or stick writes the internal medium and powers off.
+    Flasher(Flasher),
+    /// A boot ROM takes its loader over USB and shows the internal medium as a disk.
+    UsbBoot(UsbBoot),
+    /// The board shows its internal medium as a USB disk by itself.
+    UsbMassStorage,
+    /// NVIDIA's recovery mode over USB.
+    TegraRecovery(Tegra),
+    /// The boot loader takes everything over the network.
+    Netboot,
+    /// A vendor's program writes the board.
+    VendorTool(VendorTool),
+}
+
+impl Provision {
+    /// The word for it in a descriptor.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::DiskImage => "disk-image",
+            Self::SdCard => "sd-card",
+            Self::Flasher(_) => "flasher",
+            Self::UsbBoot(_) => "usb-boot",
+            Self::UsbMassStorage => "usb-mass-storage",
+            Self::TegraRecovery(_) => "tegra-recovery",
+            Self::Netboot => "netboot",
+            Self::VendorTool(_) => "vendor-tool",
+        }
+    }
+}
+
+/// What is particular about a board's installer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flasher {
+    /// The internal media that the installer tries, by their kernel names; empty when unknown.
+    pub target: Vec<String>,
+    /// A switch or jumper must be set to boot the installer.
+    pub boot_switch: bool,
+    /// Keys that a firmware's menu wants, in the words of whoever found out.
+    pub keys: Option<String>,
+}
+
+/// What is particular about a boot over USB. `None` is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsbBoot {
+    /// A jumper must be set for the boot ROM to listen.
+    pub jumper: Option<bool>,
+    /// The data cable's own supply powers the board.
+    pub usb_powered: Option<bool>,
+    /// The loader must be signed for this board.
+    pub secure: bool,
+}
+
+/// What is particular about NVIDIA's recovery mode. `None` is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tegra {
+    /// What is sent over USB.
+    pub way: TegraWay,
+    /// How a person gets it into recovery mode: pins, buttons, sockets.
+    pub enter: Option<String>,
+    /// USB vendor and product in recovery mode: `0955:7023`.
+    pub usb: Option<String>,
+    /// The vendor tool's name of the machine, where it is not the board's.
+    pub machine: Option<String>,
+}
+
+/// What is sent over USB in NVIDIA's recovery mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TegraWay {
+    /// The whole image.
+    Direct,
+    /// A kernel that starts the installer from a USB stick.
+    Rcm,
+}
+
+/// A vendor's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VendorTool {
+    /// NXP's uuu, in the vendor's own wrapping.
+    Uuu,
+    /// Intel's flashall for Edison.
+    Edison,
+}
+
+impl VendorTool {
+    /// The program's name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Uuu => "uuu",
+            Self::Edison => "edison",
+        }
+    }
 }
 
 /// Everything that is known about a board type.

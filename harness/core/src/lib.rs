@@ -16,13 +16,14 @@ pub mod journal;
 pub mod ledger;
 pub mod line;
 pub mod outcome;
+pub mod procedure;
 pub mod profile;
 pub mod shell;
 pub mod slot;
 pub mod storage;
 pub mod time;
 
-pub use board::{Arch, Board, Provision};
+pub use board::{Arch, Board, Flasher, Provision, Tegra, TegraWay, UsbBoot, VendorTool};
 pub use boot::{BadSpec, BootFailure, BootReport, BootSpec, Seen, StageSpec, StageTime};
 pub use case::{
     Case, CaseSpec, Cut, Dut, Edit, Effect, Evidence, Failure, LoginTry, Reboot, Resets, Sabotage,
@@ -36,6 +37,7 @@ pub use journal::{Entry, JournalWriter};
 pub use ledger::Ledger;
 pub use line::{Fence, Guarded, Level, Limits, Line, NoFence, Proof, SeenBy};
 pub use outcome::{Blame, ExitCode, Outcome};
+pub use procedure::{Act, Payload, Procedure, ProvStep, Redo, Shows};
 pub use profile::OsProfile;
 pub use shell::{Cmd, Exit, Ran, Shell, ShellError, Unreachable};
 pub use slot::{

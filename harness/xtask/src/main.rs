@@ -53,7 +53,7 @@ fn generate() -> anyhow::Result<()> {
             .env("SHAKEDOWN_BLESS", "1")
             .run()
     };
-    of("shakedown-boards", &["catalogue", "porter"])?;
+    of("shakedown-boards", &["catalogue", "import", "plan", "porter"])?;
     of("shakedown-suites", &["embedded"])?;
     of("shakedown", &["docs"])?;
     of("shakedown-reports", &["goldens", "chromium"])?;

@@ -19,6 +19,7 @@
 
 pub mod diff;
 mod error;
+mod exchange;
 mod filter;
 pub mod flakes;
 mod incoming;
@@ -33,6 +34,7 @@ pub mod trend;
 mod word;
 
 pub use error::HistoryError;
+pub use exchange::About;
 pub use filter::Filter;
 pub use query::{AttemptRow, ImageRow, RunRow};
 pub use recorder::Recorder;

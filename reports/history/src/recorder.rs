@@ -36,8 +36,8 @@ impl Recorder {
         self.broken = self.history.add(&self.ledger, &origin).err();
     }
 
-    /// What went wrong, if something did.
-    pub fn finish(self) -> Result<(), HistoryError> {
-        self.broken.map_or(Ok(()), Err)
+    /// What went wrong first, if something did.
+    pub fn health(&self) -> Result<(), &HistoryError> {
+        self.broken.as_ref().map_or(Ok(()), Err)
     }
 }

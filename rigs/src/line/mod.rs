@@ -4,8 +4,10 @@ pub(crate) mod command;
 pub(crate) mod http;
 pub(crate) mod manual;
 pub(crate) mod modbus;
+pub(crate) mod mqtt;
 pub(crate) mod pdudaemon;
 pub(crate) mod serial_relay;
+pub(crate) mod snmp;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

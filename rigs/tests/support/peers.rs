@@ -1,6 +1,6 @@
 //! The counterparts, as others wrote them, started and ended by the tests.
 //!
-//! From Debian: `lighttpd`, `pdudaemon`, `python3-pymodbus`, `socat`.
+//! From Debian: `snmpd`, `snmp`, `mosquitto`, `mosquitto-clients`, `python3-paho-mqtt`, `lighttpd`, `pdudaemon`, `python3-pymodbus`, `socat`.
 //! With `python3-serial-asyncio`, which Debian's pymodbus needs and does not name.
 
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
+
+/// The secret of every counterpart; found in a fault or a file, it has leaked.
+pub(crate) const CANARY: &str = "canary-hunter2";
 
 /// The distribution's Python, for it has the distribution's packages.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
@@ -69,6 +72,12 @@ pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(
 }
 
 impl Peer {
+    /// Ends it, as a pulled plug does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// What it said.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -193,4 +202,74 @@ pub(crate) async fn pdudaemon(pdus: &str) -> Peer {
     );
     std::fs::write(folder.path().join("conf"), conf).unwrap();
     start(folder, port, ["pdudaemon", "--conf", "conf", "--listener", "http"]).listening().await
+}
+
+/// Debian's snmpd with the tables of PDUs: the state of outlet N is in `state/N`.
+pub(crate) async fn snmp() -> Peer {
+    let folder = tempfile::tempdir().unwrap();
+    // A UDP port; nobody else on this machine takes the one that the system gave.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let states = folder.path().join("state");
+    std::fs::create_dir(&states).unwrap();
+    let trees = ["4.1.318", "4.1.534", "4.1.13742", "4.1.1718", "4.1.3808", "2.1.105"];
+    let table = |tree: &str| {
+        format!("pass_persist .1.3.6.1.{tree} {PYTHON} {} {}\n", script("snmp_table.py"), states.display())
+    };
+    let conf = [
+        format!("agentaddress udp:127.0.0.1:{port}\nrocommunity canary-read 127.0.0.1\n"),
+        "rwcommunity canary-hunter2 127.0.0.1\n".into(),
+        "createUser admin SHA-256 canary-hunter2 AES canary-hunter2\nrwuser admin priv\n".into(),
+        "createUser signer SHA canary-hunter2\nrwuser signer auth\n".into(),
+        trees.map(table).concat(),
+    ];
+    std::fs::write(folder.path().join("conf"), conf.concat()).unwrap();
+    let argv = ["snmpd", "-f", "-Lo", "-C", "-c", "conf", "-p", "pid", "-I", "-smux"];
+    let here = folder.path().to_owned();
+    let mut environment: Vec<String> = vec!["env".into(), "MIBS=".into()];
+    environment.push(format!("SNMP_PERSISTENT_DIR={}", here.display()));
+    environment.extend(argv.map(str::to_owned));
+    start(folder, port, environment).made(&here.join("pid")).await
+}
+
+/// Debian's mosquitto, which lets in `plug` and `admin`.
+pub(crate) async fn mosquitto() -> Peer {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let users = folder.path().join("users");
+    let file = users.display().to_string();
+    output(["mosquitto_passwd", "-b", "-c", &file, "plug", CANARY]);
+    output(["mosquitto_passwd", "-b", &file, "admin", CANARY]);
+    // Started as root it becomes the user `mosquitto`, who may not look into our folder.
+    let conf = format!(
+        "user root\nlistener {port} 127.0.0.1\nallow_anonymous false\npassword_file {file}\npersistence false\n"
+    );
+    std::fs::write(folder.path().join("conf"), conf).unwrap();
+    start(folder, port, ["mosquitto", "-c", "conf"]).listening().await
+}
+
+/// The model of a plug on that broker, once the broker calls it online.
+pub(crate) fn plug(broker: &Peer, topic: &str) -> Peer {
+    let argv =
+        [PYTHON.to_owned(), script("tasmota_mqtt.py"), broker.port.to_string(), topic.into(), CANARY.into()];
+    let plug = start(tempfile::tempdir().unwrap(), broker.port, argv);
+    let (port, topic) = (broker.port.to_string(), format!("tele/{topic}/LWT"));
+    let said = output([
+        "mosquitto_sub",
+        "-p",
+        &port,
+        "-u",
+        "admin",
+        "-P",
+        CANARY,
+        "-t",
+        &topic,
+        "-C",
+        "1",
+        "-W",
+        "60",
+    ]);
+    assert_eq!(said, "Online\n", "{}", plug.log());
+    plug
 }

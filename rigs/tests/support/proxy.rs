@@ -1,7 +1,7 @@
 //! One proxy between a driver and its counterpart, which adds what goes wrong on the way.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// What goes wrong on the way.
@@ -118,4 +118,38 @@ fn answer(mut server: TcpStream, mut client: TcpStream, way: Way) {
         }
     }
     let _ = client.shutdown(Shutdown::Both);
+}
+
+/// A UDP port that leads to another one, this way.
+pub(crate) fn udp(to: u16, way: Way) -> u16 {
+    let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = outside.local_addr().unwrap().port();
+    if way == Way::Refusal {
+        return port;
+    }
+    let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+    inside.connect(("127.0.0.1", to)).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok((count, client)) = outside.recv_from(&mut buffer) {
+            let answer = match way {
+                Way::Silence | Way::Disconnect | Way::Refusal => continue,
+                Way::Garbage => noise(),
+                Way::Clear | Way::Late | Way::Half | Way::HalfThenEnd => {
+                    inside.send(&buffer[..count]).unwrap();
+                    let count = inside.recv(&mut buffer).unwrap();
+                    let part = if matches!(way, Way::Half | Way::HalfThenEnd) { count / 2 } else { count };
+                    buffer[..part].to_vec()
+                }
+            };
+            if way == Way::Late {
+                let until = Instant::now() + LATE;
+                while Instant::now() < until {
+                    std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+                }
+            }
+            let _ = outside.send_to(&answer, client);
+        }
+    });
+    port
 }

@@ -4,6 +4,7 @@ mod bench;
 mod boards;
 mod bringup;
 mod drivers;
+mod history;
 mod image;
 mod keep;
 pub(crate) mod report;
@@ -44,6 +45,8 @@ enum Command {
     Bringup(bringup::Args),
     /// Make a run's reports again, from its journal alone.
     Report(report::Args),
+    /// What all runs say together: rates, trends, differences.
+    History(Box<history::Args>),
     /// Build or look into images.
     Image(image::Args),
     /// The catalogue of board types.
@@ -89,6 +92,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Run(args) => run::run(&cli.paths, &args),
         Command::Bringup(args) => bringup::run(&cli.paths, &args),
         Command::Report(args) => report::run(&args),
+        Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),

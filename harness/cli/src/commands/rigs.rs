@@ -13,7 +13,7 @@ use crate::say::{err, out};
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The rig file. Else SHAKEDOWN_RIG, ./rig.yaml, the built-in QEMU rig.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     rig: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

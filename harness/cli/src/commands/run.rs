@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
+use shakedown_history::{History, Recorder};
 use shakedown_host::LockError;
 use shakedown_host::lock::SlotLock;
+use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
 
@@ -21,8 +23,8 @@ use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
 use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::{folder, image, keep, reference, standin};
-use crate::follow::{MessageFormat, follower};
+use crate::compose::{evidence, folder, image, keep, reference, standin};
+use crate::follow::{MessageFormat, Recording, follower};
 use crate::keeper::client::{Caller, typed};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
@@ -83,6 +85,9 @@ pub struct Args {
     /// Where run folders are made. Else SHAKEDOWN_OUT, ./shakedown-out.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Keep the attempts in this history as well, each when it has ended.
+    #[arg(long, value_name = "FILE", env = evidence::VARIABLE)]
+    history: Option<PathBuf>,
     /// How the run is shown while it happens.
     #[arg(long, value_enum, default_value = "human")]
     message_format: MessageFormat,
@@ -112,6 +117,7 @@ impl Args {
             control: None,
             sabotage: None,
             out: bringup.out.clone(),
+            history: None,
             message_format: MessageFormat::Human,
         }
     }
@@ -258,8 +264,19 @@ async fn whole(
         nonce: String::new(),
         cancel: cancel.clone(),
     };
-    let ended = execute::execute(job, simulated, |clock| vec![follower(args.message_format, clock)]).await?;
-    let Executed { mut done, kept, broken } = ended;
+    let journal = std::path::absolute(out.join(&job.run).join("journal.jsonl"))?;
+    // Before the slot is touched: a history that cannot be written is told at once.
+    let history = args.history.as_deref().map(History::open).transpose()?;
+    let followers = |clock: &_| {
+        let recording = history.map(|history| Recording(Recorder::new(history, journal)));
+        let mut all = vec![follower(args.message_format, clock)];
+        all.extend(recording.map(|recording| Box::new(recording) as Box<dyn Follower>));
+        all
+    };
+    let Executed { mut done, kept, broken } = execute::execute(job, simulated, followers).await?;
+    if let Some(file) = &args.history {
+        done.exit = done.exit.and(in_history(file, &done.folder));
+    }
     if let Some((kept, key)) = kept {
         let ours = doc.qemu.is_some() || doc.simulated.is_some();
         let keep = Keep { kept, folder: &done.folder, key: &key, ours };
@@ -283,6 +300,18 @@ async fn lock(caller: &Caller<'_>, slot: &str) -> Result<SlotLock, CliError> {
         LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
         LockError::Rig(fault) => fault.into(),
     })
+}
+
+/// What the run's folder adds to what was recorded: the kernel's log, and all of it where recording broke.
+fn in_history(file: &std::path::Path, folder: &std::path::Path) -> ExitCode {
+    let added = History::open(file).map_err(CliError::from);
+    added.and_then(|mut history| evidence::add(&mut history, folder)).map_or_else(
+        |error| {
+            err!("{error}");
+            error.exit
+        },
+        |_| ExitCode::Ok,
+    )
 }
 
 /// What was named, or the reference OS for the board with the companion files that the plan asks for.

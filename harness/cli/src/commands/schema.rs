@@ -22,6 +22,8 @@ enum Kind {
     Family,
     /// An OS profile.
     Os,
+    /// A set of outside sources of boards' facts.
+    Sources,
     /// A suite's module: its cases.
     Module,
     /// A selection of cases.
@@ -38,6 +40,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Kind::Board => of_boards("board.json"),
         Kind::Family => of_boards("family.json"),
         Kind::Os => of_boards("os.json"),
+        Kind::Sources => of_boards("sources.json"),
         Kind::Module => shakedown_conf::schema_text::<ModuleDoc>(),
         Kind::Selection => shakedown_conf::schema_text::<SelectionDoc>(),
     };

@@ -1,5 +1,6 @@
 //! Putting a run together: documents, slots, images, folders.
 
+pub mod evidence;
 pub mod execute;
 pub mod folder;
 pub mod image;

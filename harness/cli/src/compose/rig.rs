@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use shakedown_boards::doc::SupportDoc;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
 use shakedown_core::{Board, Capability, Sha};
@@ -34,6 +35,9 @@ pub struct RigDoc {
 pub struct SlotDoc {
     /// The board type that sits in it, by its slug.
     pub board: String,
+    /// The board type may be one that its vendor gave up (default: false).
+    #[serde(default)]
+    pub allow_discontinued: bool,
     /// A virtual machine; then nothing else is wired.
     #[serde(default)]
     pub qemu: Option<MachineDoc>,
@@ -149,12 +153,18 @@ impl Rig {
 
     /// The board type that sits in a slot; an unknown one is told at its place in the rig file.
     pub fn board(&self, catalogue: &Catalogue, name: &str, slot: &SlotDoc) -> Result<Arc<Board>, CliError> {
-        let board = catalogue.board(&slot.board).map_err(|error| match error {
+        let found = catalogue.resolved(&slot.board).map_err(|error| match error {
             BoardsError::Unknown { got, known, .. } => {
-                self.doc.unknown_name(&format!("slots.{name}.board"), "board", &got, known).into()
+                CliError::from(self.doc.unknown_name(&format!("slots.{name}.board"), "board", &got, known))
             }
             error @ BoardsError::Document(_) => CliError::from(error),
         })?;
+        if found.facts.lifecycle.support == Some(SupportDoc::Discontinued) && !slot.allow_discontinued {
+            let what = format!("{} is discontinued: no OS is made for it any more", found.board.slug);
+            let hint = "write `allow-discontinued: true` into the slot when it is meant";
+            return Err(self.doc.invalid(&format!("slots.{name}.board"), what).hint(hint).into());
+        }
+        let board = found.board;
         if slot.lacks.is_empty() {
             return Ok(board);
         }

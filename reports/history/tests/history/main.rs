@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use made::{Made, fail, infra};
 use shakedown_core::{Ledger, Outcome, journal};
 use shakedown_history::flakes::{Ask, By, Tally};
-use shakedown_history::{Filter, History, HistoryError, Origin, Recorder, Word};
+use shakedown_history::{About, Filter, History, HistoryError, Origin, Recorder, Word};
 
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");
@@ -108,7 +108,7 @@ fn a_run_that_grows_is_in_the_history_up_to_its_last_attempt() {
         ended += u64::from(entry.event.kind() == "case-ended");
         assert_eq!(reader.len().unwrap(), ended, "after {}", entry.event.kind());
     }
-    recorder.finish().unwrap();
+    recorder.health().unwrap();
     let run = &reader.runs(&Filter::default(), 1).unwrap()[0];
     assert_eq!((run.head.clone(), run.took), (made.ledger().1.unwrap().to_string(), Some(1000)));
     assert_eq!(reader.trend("boot.kernel", None, &Filter::default(), 9).unwrap().points.len(), 1);
@@ -271,4 +271,112 @@ fn a_trend_tells_cold_boots_from_reboots_and_draws_hostile_names() {
     let clean = history.trend("boot.kernel", Some("clean reboot"), &Filter::default(), 100).unwrap();
     assert!(clean.points.is_empty());
     assert!(shakedown_history::svg::svg(&clean).contains("0 values"));
+}
+
+fn about() -> About {
+    About {
+        board: "some-board".into(),
+        slot: "their-lab/3".into(),
+        image: "build-77".into(),
+        version: None,
+        at: jiff::Timestamp::from_second(1_800_000_000).unwrap(),
+    }
+}
+
+#[test]
+fn junit_comes_in_once_and_what_is_none_is_refused() {
+    const THEIRS: &[u8] = br#"<?xml version="1.0"?>
+        <testsuite name="s" timestamp="2026-11-01T10:00:00">
+          <testcase classname="net.Ping" name="v4 &amp; v6" time="1.5"/>
+          <testcase classname="net.Ping" name="lost"><failure message="3 of 9 &lt; all">text</failure></testcase>
+          <testcase name="later"><skipped/></testcase>
+          <testcase name="odd"><error type="java.lang.NullPointerException"/></testcase>
+        </testsuite>"#;
+    let mut history = History::in_memory().unwrap();
+    assert_eq!(history.import_junit(THEIRS, &about()).unwrap().new, 4);
+    assert_eq!(history.import_junit(THEIRS, &about()).unwrap().new, 0);
+    let mut rows = Vec::new();
+    history.each(&Filter::default(), &mut |row| rows.push(row)).unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.case.as_str(), row.outcome, row.took)).collect();
+    assert_eq!(
+        told,
+        [
+            ("net.Ping::v4 & v6", Word::Pass, 1500),
+            ("net.Ping::lost", Word::Fail, 0),
+            ("later", Word::Skip, 0),
+            ("odd", Word::Error, 0)
+        ]
+    );
+    assert_eq!(rows[1].note.as_deref(), Some("3 of 9 < all"));
+    assert_eq!(
+        (rows[0].board.as_str(), rows[0].at.to_string().as_str()),
+        ("some-board", "2026-11-01T10:00:00Z")
+    );
+    for wrong in [
+        &b"<html></html>"[..],
+        b"no XML at all",
+        b"<testsuite><testcase/></testsuite>",
+        b"<testsuite><a></b>",
+    ] {
+        let error = history.import_junit(wrong, &about()).unwrap_err();
+        assert!(matches!(error, HistoryError::Import { format: "JUnit", .. }), "{error}");
+    }
+}
+
+#[test]
+fn our_own_junit_comes_back_as_it_was() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../goldens");
+    for name in ["v1-failing-case", "v1-rig-power-fault", "v1-undetermined", "v1-skipped"] {
+        let mut history = History::in_memory().unwrap();
+        history.import_junit(&std::fs::read(folder.join(name).join("junit.xml")).unwrap(), &about()).unwrap();
+        let (_, text) =
+            corpus().into_iter().find(|(path, _)| path.ends_with(format!("{name}.jsonl"))).unwrap();
+        let ledger = Ledger::of(&journal::read(&text));
+        for attempt in &ledger.attempts {
+            let filter = Filter { case: Some(attempt.case.0.clone()), ..Filter::default() };
+            let row = &history.attempts(&filter, 9).unwrap()[0];
+            assert_eq!(row.outcome, Word::of(attempt.outcome.as_ref()), "{name}: {}", attempt.case);
+            assert_eq!(row.board, ledger.head.as_ref().unwrap().board);
+        }
+    }
+}
+
+#[test]
+fn kcidb_goes_out_and_comes_back() {
+    let mut history = History::in_memory().unwrap();
+    runs(&mut history, &Made::new("a", "1.0"), "os::a::b", 2, 5);
+    add(&mut history, &Made { cases: vec![("os::c", infra())], ..Made::new("d", "1.1") });
+    let report = history.export_kcidb(&Filter::default(), "our_lab").unwrap();
+    let mut back = History::in_memory().unwrap();
+    assert_eq!(back.import_kcidb(report.as_bytes(), &about()).unwrap().new, 6);
+    assert_eq!(back.import_kcidb(report.as_bytes(), &about()).unwrap().new, 0);
+    let rates = |history: &History| {
+        let flakes = history.flakes(&Ask::default()).unwrap();
+        flakes.into_iter().map(|flake| (flake.name, flake.tally, flake.silent)).collect::<Vec<_>>()
+    };
+    assert_eq!(rates(&back), rates(&history));
+    assert!(history.export_kcidb(&Filter::default(), "Our Lab").is_err());
+    for (wrong, says) in
+        [("{}", "missing field `version`"), (r#"{"version":{"major":9,"minor":0}}"#, "got 9")]
+    {
+        let error = back.import_kcidb(wrong.as_bytes(), &about()).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn an_export_has_every_attempt_and_every_number() {
+    let mut history = History::in_memory().unwrap();
+    let cases = vec![("os::a", fail()), ("os::b", Outcome::Pass)];
+    add(
+        &mut history,
+        &Made { cases, measures: vec![("memory.rest", 5.5)], kernel: Some(7.0), ..Made::new("r", "1.0") },
+    );
+    let mut lines = Vec::new();
+    history.export(&Filter::default(), &mut |line| lines.push(line.to_owned())).unwrap();
+    let of = |kind: &str| lines.iter().filter(|line| line.starts_with(&format!("{{\"{kind}\":"))).count();
+    assert_eq!((of("attempt"), of("measure"), lines.len()), (2, 3, 5), "{lines:?}");
+    assert!(
+        lines[0].contains("\"outcome\":\"fail\"") && lines.iter().any(|line| line.contains("\"value\":5.5"))
+    );
 }

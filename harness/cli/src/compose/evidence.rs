@@ -1,0 +1,77 @@
+//! Run folders as history and gate read them.
+
+use std::path::{Path, PathBuf};
+
+use shakedown_core::journal::{self, Journal, Problem};
+use shakedown_core::{Ledger, Sha};
+use shakedown_history::{Added, History, HistoryError, Origin};
+
+use crate::CliError;
+
+/// The variable that names the history file.
+pub const VARIABLE: &str = "SHAKEDOWN_HISTORY";
+
+impl From<HistoryError> for CliError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Sqlite(_) => Self::infra(error),
+            refused => Self::refused(refused),
+        }
+    }
+}
+
+/// The journal of a run's folder, or the journal itself; absolute, since history keeps it.
+pub fn journal_of(run: &Path) -> Result<PathBuf, CliError> {
+    let file = if run.is_dir() { run.join("journal.jsonl") } else { run.to_owned() };
+    file.canonicalize().map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))
+}
+
+/// Adds a run's folder. A journal that was edited is refused: what it says is no history.
+pub fn add(history: &mut History, run: &Path) -> Result<(String, Added), CliError> {
+    let file = journal_of(run)?;
+    let text = std::fs::read(&file)
+        .map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))?;
+    let read = journal::read(&text);
+    let broken =
+        |problem: &&Problem| matches!(problem, Problem::BrokenChain { .. } | Problem::Unreadable { .. });
+    if let Some(problem) = read.problems.iter().find(broken) {
+        let what = format!("{}: {}", file.display(), shakedown_reports::view::problem(problem).1);
+        return Err(CliError::refused(what));
+    }
+    let ledger = Ledger::of(&read);
+    let log = kernel_log(&file, &ledger);
+    let added = history.add(&ledger, &origin(&file, &read, log.as_deref()))?;
+    Ok((ledger.run, added))
+}
+
+fn origin<'a>(file: &'a Path, read: &Journal, log: Option<&'a [u8]>) -> Origin<'a> {
+    Origin { journal: Some(file), head: read.head, kernel_log: log, ..Origin::default() }
+}
+
+/// The kernel's log of the run's folder, if it is the one that the journal speaks of.
+fn kernel_log(journal: &Path, ledger: &Ledger) -> Option<Vec<u8>> {
+    let saved = ledger.files.iter().find(|file| file.role == "kernel log")?;
+    let bytes = std::fs::read(journal.parent()?.join(&saved.path)).ok()?;
+    (Sha::of(&bytes) == saved.sha256).then_some(bytes)
+}
+
+/// All journals below these folders, or the ones named, in order of their paths.
+pub fn journals(places: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut found = Vec::new();
+    for place in places {
+        if place.is_file() || place.join("journal.jsonl").is_file() {
+            found.push(journal_of(place)?);
+            continue;
+        }
+        let entries = std::fs::read_dir(place)
+            .map_err(|error| CliError::refused(format!("cannot read {}: {error}", place.display())))?;
+        // `latest` and the like point at a run that is there by itself.
+        let runs = entries.flatten().map(|entry| entry.path()).filter(|path| !path.is_symlink());
+        for run in runs.filter(|path| path.join("journal.jsonl").is_file()) {
+            found.push(journal_of(&run)?);
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
