@@ -1,4 +1,3 @@
-DROP TRIGGER attempt_in;
 DROP TRIGGER attempt_out;
 DROP TRIGGER attempt_changed;
 DROP TABLE by_slot;

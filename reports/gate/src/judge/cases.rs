@@ -1,0 +1,285 @@
+//! Boards × suites × repeats.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shakedown_core::ledger::{Attempt, BOOT};
+use shakedown_core::shell::quote;
+use shakedown_core::{Blame, Outcome};
+use shakedown_history::Word;
+use shakedown_history::stats::seen_rate;
+
+use super::{Because, Cell, Court, Exception, Missing, Reason};
+use crate::evidence::{Run, is_failure};
+use crate::policy::{Quarantine, Require};
+
+/// What the gate's confidence is stated at.
+const CONFIDENCE: f64 = 0.95;
+
+/// A suite or a selection.
+struct Group<'a> {
+    name: &'a str,
+    option: &'static str,
+    cases: &'a [String],
+}
+
+/// What is known of a case on a board.
+#[derive(Default)]
+struct Seen<'a> {
+    passed: u64,
+    failed: Vec<(&'a Run, &'a Attempt)>,
+    skipped: bool,
+    /// What its other attempts ended as.
+    silent: BTreeMap<&'static str, u64>,
+}
+
+impl Court<'_> {
+    pub(super) fn cases(&mut self) {
+        let policy = self.policy;
+        let mut told: BTreeSet<(String, String)> = BTreeSet::new();
+        for require in &policy.doc.require {
+            for board in &require.boards {
+                self.boots_and_steps(board, &mut told);
+                let suites = require.suites.iter().map(|name| (name, "--suite", &self.known.suites));
+                let selections =
+                    require.selections.iter().map(|name| (name, "--selection", &self.known.selections));
+                let groups: Vec<_> = suites
+                    .chain(selections)
+                    .filter_map(|(name, option, all)| Some(Group { name, option, cases: all.get(name)? }))
+                    .collect();
+                for group in groups {
+                    self.cell(require, board, &group, &mut told);
+                }
+            }
+        }
+        self.expired_quarantine();
+    }
+
+    fn on<'r>(&self, board: &str) -> Vec<&'r Run>
+    where
+        Self: 'r,
+    {
+        let is_there = |run: &&Run| run.ledger.head.as_ref().is_some_and(|head| head.board == board);
+        self.runs.clone().into_iter().filter(is_there).collect()
+    }
+
+    fn cell(
+        &mut self,
+        require: &Require,
+        board: &str,
+        group: &Group<'_>,
+        told: &mut BTreeSet<(String, String)>,
+    ) {
+        let runs = self.on(board);
+        // A run that cannot be believed counts as one that is missing: it is to be made again.
+        let again = self.answer.ignored.iter().filter(|ignored| {
+            let image = ignored.image.as_deref();
+            let hashes = self.answer.image_names.values().chain([&self.answer.image]);
+            ignored.doubt.is_tampering()
+                && ignored.board.as_deref() == Some(board)
+                && (image.is_none() || hashes.map(ToString::to_string).any(|hash| image == Some(&hash)))
+                && ignored.cases.iter().any(|case| group.cases.contains(case))
+        });
+        let again = again.count() as u32;
+        let wanted = require.repeats + again;
+        let mut lacking: Vec<(String, u64, String)> = Vec::new();
+        let mut fewest = u64::MAX;
+        let mut counted = 0;
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for case in group.cases {
+            let seen = seen(&runs, case);
+            used.extend(runs_of(&runs, case));
+            if let Some(entry) = self.quarantined(case, board) {
+                let failed = seen.failed.len() as u64;
+                let noted = self.answer.exceptions.iter().any(
+                    |known| matches!(known, Exception::Quarantined { entry: known, .. } if known.case == *case),
+                );
+                if !noted {
+                    let of = failed + seen.passed;
+                    self.answer.exceptions.push(Exception::Quarantined { entry, failed, of });
+                }
+                continue;
+            }
+            let enough = seen.passed >= u64::from(wanted);
+            let troubled = !seen.failed.is_empty() || !enough;
+            if troubled && self.waived(board, |waiver| waiver.case.as_ref() == Some(case)) {
+                continue;
+            }
+            let only_skipped =
+                seen.skipped && seen.passed == 0 && seen.failed.is_empty() && seen.silent.is_empty();
+            if only_skipped && require.may_skip.contains(case) {
+                self.answer
+                    .exceptions
+                    .push(Exception::Skipped { case: case.clone(), board: board.to_owned() });
+                continue;
+            }
+            counted += 1;
+            fewest = fewest.min(seen.passed);
+            if !seen.failed.is_empty() && told.insert((board.to_owned(), case.clone())) {
+                self.answer.reasons.push(failed(board, case, &seen));
+            }
+            if !enough {
+                lacking.push((case.clone(), seen.passed, silence(&seen)));
+            }
+        }
+        let passes = if counted == 0 { 0 } else { fewest };
+        self.answer.cells.push(Cell {
+            board: board.to_owned(),
+            name: group.name.to_owned(),
+            cases: counted,
+            wanted,
+            passes,
+            seen_above: seen_rate(passes, CONFIDENCE),
+            runs: used.into_iter().collect(),
+        });
+        if !lacking.is_empty() {
+            self.answer.missing.push(self.lack(board, group, require.repeats, again, lacking));
+        }
+    }
+
+    fn lack(
+        &self,
+        board: &str,
+        group: &Group<'_>,
+        repeats: u32,
+        again: u32,
+        lacking: Vec<(String, u64, String)>,
+    ) -> Missing {
+        let wanted = repeats + again;
+        let fewest = lacking.iter().map(|(_, passed, _)| *passed).min().unwrap_or_default();
+        let first = lacking.first().map(|(case, passed, why)| format!("{case} passed {passed} times{why}"));
+        let more = match lacking.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more cases"),
+        };
+        let replaced = match again {
+            0 => String::new(),
+            runs => format!(" ({repeats}, and {runs} in place of what cannot be believed)"),
+        };
+        let missing = wanted - fewest as u32;
+        // A few cases are named; a whole suite is asked for by its name.
+        let few: String = if lacking.len() <= 3 && lacking.len() < group.cases.len() {
+            lacking.iter().fold(String::new(), |line, (case, _, _)| line + " --case " + &quote(case))
+        } else {
+            format!(" {} {}", group.option, group.name)
+        };
+        Missing {
+            board: board.to_owned(),
+            name: group.name.to_owned(),
+            what: format!(
+                "{} on {board}: {wanted} passes of each case are asked for{replaced}; {}{more}",
+                group.name,
+                first.unwrap_or_default()
+            ),
+            cases: lacking.into_iter().map(|(case, _, _)| case).collect(),
+            command: Some(format!(
+                "shakedown run --board {board} --image {}{few} --repeat {missing}",
+                quote(&self.image)
+            )),
+            repeats: missing,
+        }
+    }
+
+    /// A boot that failed, or a step that the image failed, speaks against it whatever was asked for.
+    fn boots_and_steps(&mut self, board: &str, told: &mut BTreeSet<(String, String)>) {
+        let runs = self.on(board);
+        let boots = seen(&runs, BOOT);
+        let excused = self.quarantined(BOOT, board).is_some();
+        if !boots.failed.is_empty() && !excused && told.insert((board.to_owned(), BOOT.to_owned())) {
+            self.answer.reasons.push(failed(board, BOOT, &boots));
+        }
+        for run in runs {
+            for (step, outcome, blame) in run.ledger.failed_steps() {
+                let ours = matches!(outcome, Outcome::Fail(_)) && matches!(blame, Blame::Os | Blame::Image);
+                if ours && told.insert((run.ledger.run.clone(), step.name.clone())) {
+                    self.answer.reasons.push(Reason {
+                        because: Because::Failed,
+                        board: board.to_owned(),
+                        what: format!("`{}` failed: {}", step.name, outcome.headline()),
+                        runs: vec![run.ledger.run.clone()],
+                        command: run.ledger.head.as_ref().map(|head| head.command.clone()),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The entry in force.
+    fn quarantined(&self, case: &str, board: &str) -> Option<Quarantine> {
+        let fits = |entry: &&Quarantine| {
+            entry.case == case
+                && entry.until >= self.today
+                && (entry.boards.is_empty() || entry.boards.iter().any(|known| known == board))
+        };
+        self.policy.doc.quarantine.iter().find(fits).cloned()
+    }
+
+    fn expired_quarantine(&mut self) {
+        for entry in self.policy.doc.quarantine.iter().filter(|entry| entry.until < self.today) {
+            self.answer.reasons.push(Reason {
+                because: Because::QuarantineExpired,
+                board: entry.boards.join(", "),
+                what: format!(
+                    "the quarantine of {} expired on {}: {} ({}, {})",
+                    entry.case, entry.until, entry.reason, entry.owner, entry.issue
+                ),
+                runs: Vec::new(),
+                command: None,
+            });
+        }
+    }
+}
+
+fn runs_of<'a>(runs: &'a [&Run], case: &'a str) -> impl Iterator<Item = String> + 'a {
+    let has = move |run: &&&Run| run.ledger.attempts.iter().any(|attempt| attempt.case.0 == case);
+    runs.iter().filter(has).map(|run| run.ledger.run.clone())
+}
+
+fn seen<'a>(runs: &[&'a Run], case: &str) -> Seen<'a> {
+    let mut seen = Seen::default();
+    for run in runs {
+        for attempt in run.ledger.attempts.iter().filter(|attempt| attempt.case.0 == case) {
+            match Word::of(attempt.outcome.as_ref()) {
+                Word::Pass => seen.passed += 1,
+                Word::Fail if is_failure(attempt) => seen.failed.push((run, attempt)),
+                Word::Skip => seen.skipped = true,
+                other => *seen.silent.entry(other.text()).or_default() += 1,
+            }
+        }
+        seen.skipped |= run.ledger.plan.iter().any(|planned| planned.id.0 == case && planned.skip.is_some());
+    }
+    seen
+}
+
+/// Why a case has not passed, beyond that it was not run.
+fn silence(seen: &Seen<'_>) -> String {
+    let mut parts: Vec<String> = seen.silent.iter().map(|(word, many)| format!("{many} {word}")).collect();
+    if seen.skipped {
+        parts.push("skipped".into());
+    }
+    if !seen.failed.is_empty() {
+        parts.push(format!("{} failed", seen.failed.len()));
+    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn failed(board: &str, case: &str, seen: &Seen<'_>) -> Reason {
+    let bad = seen.failed.len() as u64;
+    let all = bad + seen.passed;
+    let first = seen.failed.first();
+    let why = first.and_then(|(_, attempt)| attempt.outcome.as_ref()).map(Outcome::headline);
+    let how = if seen.passed > 0 { "is flaky, and failed" } else { "failed" };
+    let mut runs: Vec<String> = seen.failed.iter().map(|(run, _)| run.ledger.run.clone()).collect();
+    runs.dedup();
+    let command = first.and_then(|(run, _)| run.ledger.head.as_ref()).map(|head| {
+        // Its own command, narrowed to the case; a boot comes with any of them.
+        let narrowed = case == BOOT || head.command.contains(" --case ");
+        if narrowed { head.command.clone() } else { format!("{} --case {}", head.command, quote(case)) }
+    });
+    Reason {
+        because: Because::Failed,
+        board: board.to_owned(),
+        what: format!("{case} {how} in {bad} of {all} attempts: {}", why.unwrap_or_default()),
+        runs,
+        command,
+    }
+}
