@@ -39,6 +39,7 @@ pub(crate) const TEST: &[&str] = &[
     "perl",
     "libxml2-utils",
     "python3-junitparser",
+    "python3-venv",
     "busybox",
     "util-linux",
     "mount",

@@ -124,6 +124,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
     tests("history", Tier::T0, &["history", "evidence"]),
+    tests("gate", Tier::T1, &["gate"]),
     tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot"]),
     tests("drivers", Tier::T1, &["outputs", "contract"]),
     tests("media", Tier::T1, &["media", "block_device"]),

@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shakedown-runner", &["core", "console", "media"]),
     ("shakedown-reports", &["core"]),
     ("shakedown-history", &["core"]),
+    ("shakedown-gate", &["core", "conf", "history"]),
     ("xtask", &[]),
 ];
 

@@ -4,6 +4,7 @@ mod bench;
 mod boards;
 mod bringup;
 mod drivers;
+mod gate;
 mod history;
 mod image;
 mod keep;
@@ -45,6 +46,8 @@ enum Command {
     Bringup(bringup::Args),
     /// Make a run's reports again, from its journal alone.
     Report(report::Args),
+    /// May this image ship? By a policy, from signed journals.
+    Gate(Box<gate::Args>),
     /// What all runs say together: rates, trends, differences.
     History(Box<history::Args>),
     /// Build or look into images.
@@ -92,6 +95,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Run(args) => run::run(&cli.paths, &args),
         Command::Bringup(args) => bringup::run(&cli.paths, &args),
         Command::Report(args) => report::run(&args),
+        Command::Gate(args) => gate::run(&cli.paths, &args),
         Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Boards(args) => boards::run(&cli.paths, &args),

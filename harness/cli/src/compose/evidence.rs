@@ -4,12 +4,47 @@ use std::path::{Path, PathBuf};
 
 use shakedown_core::journal::{self, Journal, Problem};
 use shakedown_core::{Ledger, Sha};
+use shakedown_gate::{GateError, SecretKey};
 use shakedown_history::{Added, History, HistoryError, Origin};
 
 use crate::CliError;
+use crate::say::err;
 
 /// The variable that names the history file.
 pub const VARIABLE: &str = "SHAKEDOWN_HISTORY";
+
+/// The key that this host's runs sign their journals with; made at its first use.
+pub fn run_key() -> Result<SecretKey, CliError> {
+    Ok(SecretKey::read_or_make(&run_key_path()?)?)
+}
+
+/// `SHAKEDOWN_RUN_KEY`, else `shakedown/run.key` in the user's configuration.
+pub fn run_key_path() -> Result<PathBuf, CliError> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || named("HOME").map(|home| home.join(".config"));
+    let usual = || Some(named("XDG_CONFIG_HOME").or_else(home)?.join("shakedown/run.key"));
+    named("SHAKEDOWN_RUN_KEY").or_else(usual).ok_or_else(|| {
+        CliError::refused("there is no place for the run's key: neither HOME nor SHAKEDOWN_RUN_KEY is set")
+    })
+}
+
+/// Signs the journal of a run that just ended. A run without it is a run all the same: only the gate
+/// will not count it.
+pub fn seal(folder: &Path) {
+    let sealed = run_key().and_then(|key| Ok(shakedown_gate::seal::seal(folder, &key)?));
+    if let Err(error) = sealed {
+        err!("warning: the journal is not signed, and the gate will not count this run\n {}", error.what);
+    }
+}
+
+impl From<GateError> for CliError {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::Random { .. } => Self::infra(error),
+            refused => Self::refused(refused),
+        }
+    }
+}
 
 impl From<HistoryError> for CliError {
     fn from(error: HistoryError) -> Self {

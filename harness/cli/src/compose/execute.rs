@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::image::Chosen;
 use super::rig::{Rig as RigFile, SlotDoc};
-use super::{folder, slot};
+use super::{evidence, folder, slot};
 use crate::CliError;
 use crate::commands::report;
 use crate::say::err;
@@ -167,6 +167,10 @@ pub async fn execute(
     }
     let ledger = sink.ledger();
     let exit = with_reports(&ledger, &path, ended.exit);
+    // What a simulated slot says is no evidence about an image.
+    if sink.health().is_ok() && ledger.end.is_some() && doc.simulated.is_none() {
+        evidence::seal(&path);
+    }
     let broken = sink.health().err().map(|fault| CliError { exit, ..fault.into() });
     let kept = ended.kept.map(|kept| (kept, keys.private));
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
