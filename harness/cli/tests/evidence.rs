@@ -58,3 +58,112 @@ fn a_history_is_filled_and_asked() {
     let (code, text) = history(&["--case", "os::release::slug"]);
     assert!(code == Some(0) && text.matches("pass").count() == 2, "{text}");
 }
+
+/// A bench of simulated runs. They are sealed by hand here: what a simulated slot says is never
+/// sealed by itself.
+struct Bench {
+    place: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { place: tempfile::tempdir().unwrap() };
+        bench.shakedown(&["gate", "key", path(&bench.at("lab.key")), "--new"]);
+        bench
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the program as a person calls it; only tests start it")]
+    fn shakedown(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
+        command.args(args).current_dir(self.place.path()).env("SHAKEDOWN_CACHE", self.at("cache"));
+        command.env("SHAKEDOWN_RUNTIME", self.at("runtime")).env("XDG_CONFIG_HOME", self.at("config"));
+        let output = command.env_remove("SHAKEDOWN_HISTORY").env_remove("GITHUB_ACTIONS").output().unwrap();
+        (output.status.code(), said(&output))
+    }
+
+    /// A run on a simulated slot whose slot follows these rules.
+    fn run(&self, rules: &str) -> Option<i32> {
+        let slot = format!("{{ board: generic-amd64, simulated: {{ seed: 3, rules: [{rules}] }} }}");
+        std::fs::write(self.at("rig.yaml"), format!("rig: sim\nslots:\n  one: {slot}\n")).unwrap();
+        let ask = [
+            "run",
+            "--selection",
+            "quick",
+            "--rig",
+            "rig.yaml",
+            "--out",
+            "out",
+            "--history",
+            "history.sqlite",
+        ];
+        self.shakedown(&ask).0
+    }
+
+    fn image(&self) -> String {
+        let run = std::fs::read_to_string(self.at("out/latest/journal.jsonl")).unwrap();
+        let entry: shakedown_core::Entry = serde_json::from_str(run.lines().next().unwrap()).unwrap();
+        let shakedown_core::Event::RunStarted(head) = entry.event else { panic!("{run}") };
+        head.image.payload.to_string()
+    }
+
+    fn policy(&self, repeats: u32) {
+        let key = self.shakedown(&["gate", "key", "lab.key"]).1;
+        let text = format!(
+            "policy: release\nexpires: 2099-01-01\nmax-age: 14d\naccept-simulated: true\ntrust:\n  - {{ name: lab, key: '{}' }}\n\
+             require:\n  - {{ boards: [generic-amd64], selections: [quick], repeats: {repeats} }}\n",
+            key.trim()
+        );
+        std::fs::write(self.at("policy.yaml"), text).unwrap();
+    }
+
+    fn gate(&self, more: &[&str]) -> (Option<i32>, String) {
+        let image = self.image();
+        let ask = ["gate", "policy.yaml", "--image", &image, "--history", "history.sqlite", "--out", "gate"];
+        self.shakedown(&[&ask[..], more].concat())
+    }
+}
+
+#[test]
+fn the_three_answers_have_their_codes_their_files_and_their_attestation() {
+    let bench = Bench::new();
+    assert_eq!((bench.run(""), bench.run("")), (Some(0), Some(0)));
+    bench.policy(2);
+    let (code, text) = bench.gate(&[]);
+    assert!(code == Some(4) && text.contains("no run signed its journal"), "{text}");
+    let (code, text) = bench.shakedown(&["gate", "seal", "out", "--key", "lab.key"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = bench.gate(&["--attest", "lab.key"]);
+    assert!(code == Some(0) && text.starts_with("SHIP "), "{text}");
+    for file in ["gate.html", "gate.json", "summary.md"] {
+        assert!(bench.at("gate").join(file).exists(), "{file}");
+    }
+    std::fs::write(bench.at("lab.pub"), bench.shakedown(&["gate", "key", "lab.key", "--pem"]).1).unwrap();
+    let verify = ["gate", "verify", "gate/gate.intoto.json", "--key", "lab.pub", "--journals", "out"];
+    let (code, text) = bench.shakedown(&verify);
+    assert!(code == Some(0) && text.contains("2 journals are those"), "{text}");
+    bench.policy(3);
+    let (code, text) = bench.gate(&["--plan-out", "plan.yaml", "--github"]);
+    assert!(code == Some(4) && text.contains("::error title=missing evidence::"), "{text}");
+    let plan = std::fs::read_to_string(bench.at("plan.yaml")).unwrap();
+    assert!(plan.contains("suites: ['quick'], repeats: 1"), "{plan}");
+    // A journal of the ones that were attested is edited.
+    let run = std::fs::read_link(bench.at("out/latest")).unwrap();
+    let journal = bench.at("out").join(run).join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, whole.replacen("seed 3", "seed 4", 1)).unwrap();
+    let (code, text) = bench.shakedown(&verify);
+    assert!(code == Some(2) && text.contains("none of the journals has the SHA-256"), "{text}");
+    bench.policy(1);
+    let (code, text) = bench.gate(&[]);
+    assert!(code == Some(4) && text.contains("the journal was edited"), "one stands in for it: {text}");
+    std::fs::write(&journal, whole).unwrap();
+    assert_eq!(bench.run("{ case: 'container::engine::healthy', does: { fail: no engine } }"), Some(1));
+    bench.shakedown(&["gate", "seal", "out", "--key", "lab.key"]);
+    let (code, text) = bench.gate(&[]);
+    assert!(code == Some(1) && text.starts_with("DO NOT SHIP"), "{text}");
+    assert!(text.contains("container::engine::healthy is flaky, and failed in 1 of 3 attempts"), "{text}");
+}

@@ -51,6 +51,8 @@ pub enum Doubt {
         /// The run's.
         got: String,
     },
+    /// On a simulated slot: it says nothing about an image.
+    Simulated,
     /// Too old for the policy.
     Old(jiff::Timestamp),
     /// From the future.
@@ -60,7 +62,7 @@ pub enum Doubt {
 impl Doubt {
     /// Whether somebody or something changed what was written: then the run must be made again.
     pub fn is_tampering(&self) -> bool {
-        !matches!(self, Self::Old(_) | Self::Suites { .. } | Self::NotSealed)
+        !matches!(self, Self::Old(_) | Self::Suites { .. } | Self::NotSealed | Self::Simulated)
     }
 
     /// One sentence.
@@ -84,6 +86,7 @@ impl Doubt {
                 got.chars().take(12).collect::<String>(),
                 expected.short()
             ),
+            Self::Simulated => "it ran on a simulated slot, which says nothing about an image".into(),
             Self::Old(at) => format!("too old: it began at {at}"),
             Self::Future(at) => format!("it began at {at}, which has not come yet"),
         }

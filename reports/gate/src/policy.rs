@@ -22,6 +22,9 @@ pub struct PolicyDoc {
     pub expires: Date,
     /// Evidence that is older does not count.
     pub max_age: Span,
+    /// Runs on simulated slots count, for trying a policy. Without it they never do.
+    #[serde(default)]
+    pub accept_simulated: bool,
     /// Whose journals are believed.
     pub trust: Vec<Trust>,
     /// What must have passed.

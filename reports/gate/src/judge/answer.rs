@@ -197,6 +197,11 @@ pub enum Exception {
     Waived(Waiver),
     /// A waiver that has expired: it waives nothing.
     WaiverExpired(Waiver),
+    /// Runs on simulated slots, which the policy lets count: for trying it, never for a release.
+    Simulated {
+        /// How many.
+        runs: usize,
+    },
     /// A case that was skipped, as the policy allows.
     Skipped {
         /// The case.

@@ -89,6 +89,10 @@ pub fn judge(
     let lies = head.map(|head| head.image.path.display().to_string());
     let image = path.map(str::to_owned).or(lies).unwrap_or_else(|| "IMAGE".to_owned());
     answer.used = runs.iter().map(|run| used(run)).collect();
+    let simulated = runs.iter().filter(|run| is_simulated(run)).count();
+    if simulated > 0 {
+        answer.exceptions.push(Exception::Simulated { runs: simulated });
+    }
     let mut court = Court { policy, known, runs, others, image, today, answer };
     court.policy_itself();
     court.cases();
@@ -107,6 +111,9 @@ pub fn judge(
 /// Why a run that is genuine does not count all the same.
 fn doubt(run: &Run, policy: &Policy, known: &Known, now: jiff::Timestamp, asked: bool) -> Option<Doubt> {
     let head = run.ledger.head.as_ref()?;
+    if is_simulated(run) && !policy.doc.accept_simulated {
+        return Some(Doubt::Simulated);
+    }
     let suites = head.hashes.get("suites");
     if suites != Some(&known.version) {
         let got = suites.map_or_else(|| "unknown".to_owned(), ToString::to_string);
@@ -120,6 +127,11 @@ fn doubt(run: &Run, policy: &Policy, known: &Known, now: jiff::Timestamp, asked:
     let age = now.duration_since(began).as_millis();
     // A baseline is older by its nature.
     (asked && age > policy.doc.max_age.0.as_millis() as i128).then_some(Doubt::Old(began))
+}
+
+/// A simulated slot says so in its facts.
+fn is_simulated(run: &Run) -> bool {
+    run.ledger.head.as_ref().is_some_and(|head| head.facts.contains_key("simulated"))
 }
 
 fn unfit(run: &Run, doubt: Doubt) -> Ignored {

@@ -123,6 +123,9 @@ pub(crate) fn told(exception: &Exception) -> String {
         Exception::WaiverExpired(waiver) => {
             format!("the waiver {} expired on {} and waives nothing", waiver.name, waiver.until)
         }
+        Exception::Simulated { runs } => {
+            format!("{runs} runs are SIMULATED: this answer says nothing about an image")
+        }
         Exception::Skipped { case, board } => format!("skipped on {board}, as the policy allows: {case}"),
     }
 }

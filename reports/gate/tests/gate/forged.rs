@@ -30,7 +30,7 @@ fn only_doubt(answer: &Answer) -> &Doubt {
 #[test]
 fn an_edited_line() {
     let answer = touched(|_, run| {
-        edit(&run.join("journal.jsonl"), "\"selection\":\"demo\"", "\"selection\":\"temo\"")
+        edit(&run.join("journal.jsonl"), "\"selection\":\"demo\"", "\"selection\":\"temo\"");
     });
     assert!(only_doubt(&answer).told().contains("the journal was edited"), "{}", only_doubt(&answer).told());
 }
@@ -168,7 +168,7 @@ fn a_run_that_was_killed_is_not_sealed() {
     let run = bench.run("r0");
     let file = run.join("journal.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
-    let cut = &text[..text.trim_end().rfind('\n').unwrap() + 1];
+    let cut = &text[..=text.trim_end().rfind('\n').unwrap()];
     std::fs::write(&file, cut).unwrap();
     let error = seal::seal(&run, &bench.key).unwrap_err().to_string();
     assert!(error.contains("not whole: it has no end"), "{error}");

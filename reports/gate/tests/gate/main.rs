@@ -161,6 +161,20 @@ fn old_evidence_does_not_count_and_an_expired_policy_ships_nothing() {
 }
 
 #[test]
+fn a_simulated_slot_is_no_evidence_unless_the_policy_is_only_tried() {
+    let bench = Bench::new();
+    bench.runs(2);
+    bench.add(&Made { facts: vec![("simulated", "seed 3")], ..good("sim") });
+    let answer = bench.ask(THREE);
+    assert_eq!(answer.ruling, Ruling::NotEnoughEvidence);
+    assert!(answer.ignored[0].run == "sim" && answer.ignored[0].doubt.told().contains("simulated slot"));
+    let tried = bench.ask(&format!("accept-simulated: true\n{THREE}"));
+    assert_eq!(tried.ruling, Ruling::Ship);
+    assert!(matches!(tried.exceptions[..], [Exception::Simulated { runs: 1 }]), "{:?}", tried.exceptions);
+    assert!(render::html(&tried).contains("SIMULATED"));
+}
+
+#[test]
 fn limits_hold_the_median_the_worst_and_the_baseline() {
     let bench = Bench::new();
     for index in 0..5 {

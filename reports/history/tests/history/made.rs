@@ -23,6 +23,7 @@ pub(crate) struct Made {
     pub(crate) measures: Vec<(&'static str, f64)>,
     /// Seconds to the kernel, of a cold boot.
     pub(crate) kernel: Option<f64>,
+    pub(crate) facts: Vec<(&'static str, &'static str)>,
 }
 
 impl Made {
@@ -37,6 +38,7 @@ impl Made {
             cases: vec![],
             measures: vec![],
             kernel: None,
+            facts: vec![],
         }
     }
 
@@ -106,7 +108,7 @@ impl Made {
             command: "shakedown run".into(),
             harness: "0.1.0".into(),
             hashes: BTreeMap::from([("suites".into(), Sha::of(b"suites"))]),
-            facts: BTreeMap::new(),
+            facts: self.facts.iter().map(|(name, fact)| ((*name).into(), (*fact).into())).collect(),
         }
     }
 

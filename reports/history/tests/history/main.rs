@@ -27,7 +27,7 @@ fn runs(history: &mut History, about: &Made, case: &'static str, bad: usize, man
     for index in 0..many {
         let cases = vec![(case, if index < bad { fail() } else { Outcome::Pass })];
         let run = format!("{}-{case}-{index}", about.run);
-        add(history, &Made { run, cases, measures: vec![], kernel: about.kernel, ..*about });
+        add(history, &Made { run, cases, measures: vec![], kernel: about.kernel, facts: vec![], ..*about });
     }
 }
 

@@ -31,11 +31,10 @@ pub(super) fn plan(answer: &Answer, image: Option<&Path>) -> Option<String> {
         quoted(&format!("gate {}", answer.policy))
     );
     for ((board, suite), repeats) in work {
-        text += &format!(
-            "  - {{ boards: [{}], images: [candidate], suites: [{}], repeats: {repeats} }}\n",
-            quoted(&board),
-            quoted(&suite)
-        );
+        let (boards, suites) = (quoted(&board), quoted(&suite));
+        let line =
+            format!("{{ boards: [{boards}], images: [candidate], suites: [{suites}], repeats: {repeats} }}");
+        text = format!("{text}  - {line}\n");
     }
     Some(text)
 }

@@ -68,14 +68,17 @@ pub(super) fn verify(file: &Path, key: &Path, about: Option<&Path>, journals: &[
     for subject in &good.statement.subject {
         out!("  {} {}", subject.name, subject.digest.get("sha256").map_or("", String::as_str));
     }
-    match (about.is_some(), found.is_some()) {
-        (true, true) => out!("the image and {} journals are those", good.journals),
-        (true, false) => out!("the image is that one; journals were not compared (--journals DIR)"),
+    let compared = match (about.is_some(), found.is_some()) {
+        (true, true) => format!("the image and {} journals are those", good.journals),
+        (true, false) => "the image is that one; journals were not compared (--journals DIR)".to_owned(),
         (false, true) => {
-            out!("{} journals are those; the image was not compared (--image FILE)", good.journals)
+            format!("{} journals are those; the image was not compared (--image FILE)", good.journals)
         }
-        (false, false) => out!("neither image nor journals were compared (--image FILE, --journals DIR)"),
-    }
+        (false, false) => {
+            "neither image nor journals were compared (--image FILE, --journals DIR)".to_owned()
+        }
+    };
+    out!("{compared}");
     Ok(good.ruling.exit())
 }
 
