@@ -116,7 +116,7 @@ impl Run {
             attempts: attempts.map(|(ordinal, attempt)| row(ordinal, attempt, at(attempt.began))).collect(),
             own: (!origin.live).then(|| Own {
                 measures: own_measures(ledger, started, &at),
-                complaints: origin.kernel_log.map(kernel::complaints),
+                complaints: origin.kernel_log.and_then(kernel::complaints),
             }),
         })
     }

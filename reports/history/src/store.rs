@@ -198,13 +198,19 @@ fn image_id(
     names: &mut HashMap<(&'static str, String), i64>,
     image: &Image,
 ) -> Result<i64, HistoryError> {
-    let key = ("image", image.payload.clone());
+    // What an import says of an image is less than what a run says of it: each is written once.
+    let key = ("image", format!("{}\n{}\n{}", image.payload, image.file, image.path));
     if let Some(id) = names.get(&key) {
         return Ok(*id);
     }
     db.execute(
         "INSERT INTO image (payload, file, path, os, version) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (payload) DO UPDATE SET file = excluded.file, path = excluded.path",
+         ON CONFLICT (payload) DO UPDATE SET
+           file = CASE excluded.file WHEN '' THEN file ELSE excluded.file END,
+           path = CASE excluded.path WHEN '' THEN path ELSE excluded.path END,
+           os = CASE excluded.file WHEN '' THEN ifnull(os, excluded.os) ELSE ifnull(excluded.os, os) END,
+           version = CASE excluded.file WHEN '' THEN ifnull(version, excluded.version)
+             ELSE ifnull(excluded.version, version) END",
         params![image.payload, image.file, image.path, image.os, image.version],
     )?;
     let id = db.query_row("SELECT id FROM image WHERE payload = ?1", [&image.payload], |row| row.get(0))?;
@@ -290,14 +296,17 @@ fn write_run(
         Some((run, _, _)) => Place { run, board, slot, image },
         None => Place { run: db.last_insert_rowid(), board, slot, image },
     };
-    // One that had not ended when it was written before may have ended since.
-    let open = "DELETE FROM attempt WHERE run = ?1 AND outcome = ?2";
-    let there: Vec<i64> = if known_run(&place, db, open)? {
-        let mut ask = db.prepare_cached("SELECT ordinal FROM attempt WHERE run = ?1")?;
-        ask.query_map([place.run], |row| row.get(0))?.collect::<Result<_, _>>()?
-    } else {
-        Vec::new()
-    };
+    let before = ordinals(db, &place)?;
+    // One that had not ended when it was written before may have ended since: it is written anew,
+    // with its numbers.
+    let cut_off = params![place.run, Word::CutOff.number()];
+    db.prepare_cached(
+        "DELETE FROM measure WHERE run = ?1
+           AND ordinal IN (SELECT ordinal FROM attempt WHERE run = ?1 AND outcome = ?2)",
+    )?
+    .execute(cut_off)?;
+    let gone = db.prepare_cached("DELETE FROM attempt WHERE run = ?1 AND outcome = ?2")?.execute(cut_off)?;
+    let there = if gone == 0 { before.clone() } else { ordinals(db, &place)? };
     let mut added = Added { new: 0, attempts: there.len() };
     let mut tallies: BTreeMap<i64, [i64; Word::ALL.len()]> = BTreeMap::new();
     for row in &run.attempts {
@@ -328,7 +337,8 @@ fn write_run(
             row.note,
         ])?;
         numbers(db, names, &place, Some(ordinal), &row.measures)?;
-        added = Added { new: added.new + 1, attempts: added.attempts + 1 };
+        let is_new = before.binary_search(&ordinal).is_err();
+        added = Added { new: added.new + usize::from(is_new), attempts: added.attempts + 1 };
     }
     roll_up(db, &place, &tallies)?;
     if let Some(own) = &run.own {
@@ -368,11 +378,10 @@ fn roll_up(
     Ok(())
 }
 
-/// Whether the run has rows; those of attempts that had not ended are taken out.
-fn known_run(place: &Place, db: &Connection, open: &str) -> Result<bool, HistoryError> {
-    db.prepare_cached(open)?.execute(params![place.run, Word::CutOff.number()])?;
-    let any = "SELECT EXISTS (SELECT 1 FROM attempt WHERE run = ?1)";
-    Ok(db.prepare_cached(any)?.query_row([place.run], |row| row.get(0))?)
+/// The places of a run's attempts that are written, in order.
+fn ordinals(db: &Connection, place: &Place) -> Result<Vec<i64>, HistoryError> {
+    let mut ask = db.prepare_cached("SELECT ordinal FROM attempt WHERE run = ?1 ORDER BY ordinal")?;
+    Ok(ask.query_map([place.run], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 fn numbers(

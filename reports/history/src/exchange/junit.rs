@@ -6,7 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use shakedown_core::Sha;
 
-use super::{About, foreign};
+use super::{About, foreign, millis};
 use crate::error::HistoryError;
 use crate::incoming::{Row, Run};
 use crate::store::Source;
@@ -24,19 +24,29 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Run, HistoryError> {
     let mut properties: BTreeMap<String, String> = BTreeMap::new();
     let mut rows: Vec<Row> = Vec::new();
     let (mut root, mut open) = (false, false);
+    let mut inside: Vec<String> = Vec::new();
     let mut stamp = None;
     loop {
         let event = reader
             .read_event()
             .map_err(|error| refused(format!("not XML at byte {}: {error}", reader.error_position())))?;
         let (element, empty) = match &event {
-            Event::Start(element) => (element, false),
+            Event::Start(element) => {
+                inside.push(String::from_utf8_lossy(element.name().as_ref()).into_owned());
+                (element, false)
+            }
             Event::Empty(element) => (element, true),
             Event::End(element) => {
                 open &= element.local_name().as_ref() != b"testcase";
+                inside.pop();
                 continue;
             }
-            Event::Eof => break,
+            // A writer that was killed leaves cases whose failures are not written yet: they would
+            // look as if they had passed.
+            Event::Eof => match inside.last() {
+                Some(element) => return Err(refused(format!("the file ends inside <{element}>"))),
+                None => break,
+            },
             _ => continue,
         };
         match element.local_name().as_ref() {
@@ -92,15 +102,22 @@ fn row(element: &BytesStart<'_>, ordinal: usize, about: &About) -> Result<Row, H
     let name = attribute(element, "name")?.ok_or_else(|| refused("a <testcase> without a name"))?;
     let class = attribute(element, "classname")?.filter(|class| !class.is_empty());
     let seconds = attribute(element, "time")?.and_then(|time| time.replace(',', "").parse::<f64>().ok());
-    let took = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0).unwrap_or_default();
+    let took = millis(seconds)
+        .map_err(|what| refused(format!("testcase {} (`{name}`), `time`: {what}", ordinal + 1)))?;
+    // GoogleTest and CTest name by attributes what they did not run.
+    let says = |attribute: Option<String>, words: [&str; 2]| {
+        attribute.is_some_and(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
+    };
+    let not_run = says(attribute(element, "status")?, ["notrun", "disabled"])
+        || says(attribute(element, "result")?, ["suppressed", "skipped"]);
     Ok(Row {
         ordinal,
         case: class.map_or_else(|| name.clone(), |class| format!("{class}::{name}")),
         number: 1,
-        word: Word::Pass,
+        word: if not_run { Word::Skip } else { Word::Pass },
         blame: None,
         at: about.at.as_millisecond(),
-        took: (took * 1000.0) as i64,
+        took,
         because: None,
         note: None,
         measures: Vec::new(),

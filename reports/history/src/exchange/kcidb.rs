@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use shakedown_core::Sha;
 
-use super::{About, foreign};
+use super::{About, foreign, millis};
 use crate::error::HistoryError;
 use crate::incoming::{Row, Run};
 use crate::query::AttemptRow;
@@ -128,19 +128,25 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Vec<Run>, HistoryError>
         let first = tests.iter().filter_map(|test| test.start_time).min();
         about.at = first.unwrap_or(about.at);
         let rows: Vec<Row> =
-            tests.iter().enumerate().map(|(ordinal, test)| row(ordinal, test, about.at)).collect();
+            tests.iter().enumerate().map(|(at, test)| row(at, test, about.at)).collect::<Result<_, _>>()?;
         // Named by its tests, so that it comes in once.
         let ids: Vec<&str> = tests.iter().map(|test| test.id.as_str()).collect();
-        foreign(format!("kcidb-{}", Sha::of(ids.join("\n").as_bytes()).short()), &about, Source::Kcidb, rows)
+        Ok(foreign(
+            format!("kcidb-{}", Sha::of(ids.join("\n").as_bytes()).short()),
+            &about,
+            Source::Kcidb,
+            rows,
+        ))
     });
-    Ok(runs.collect())
+    runs.collect()
 }
 
-fn row(ordinal: usize, test: &Test, at: jiff::Timestamp) -> Row {
+fn row(ordinal: usize, test: &Test, at: jiff::Timestamp) -> Result<Row, HistoryError> {
     let misc = test.misc.as_ref();
     let said = misc.and_then(|misc| misc.outcome);
-    let seconds = test.duration.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
-    Row {
+    let took =
+        millis(test.duration).map_err(|what| refused(format!("test `{}`, `duration`: {what}", test.id)))?;
+    Ok(Row {
         ordinal,
         case: test.path.replace('.', "::"),
         number: misc.and_then(|misc| misc.attempt).unwrap_or(1),
@@ -155,11 +161,11 @@ fn row(ordinal: usize, test: &Test, at: jiff::Timestamp) -> Row {
         }),
         blame: None,
         at: test.start_time.unwrap_or(at).as_millisecond(),
-        took: (seconds.unwrap_or_default() * 1000.0) as i64,
+        took,
         because: None,
         note: test.comment.clone(),
         measures: Vec::new(),
-    }
+    })
 }
 
 pub(super) fn write(rows: &[AttemptRow], origin: &str) -> Result<String, HistoryError> {

@@ -108,9 +108,24 @@ impl History {
     }
 }
 
+/// The longest that a test may have taken, in seconds: ten years. What says more is broken.
+const LONGEST: f64 = 10.0 * 365.25 * 86_400.0;
+
+/// Seconds of a document in milliseconds; 0 where it says none, or a time that runs backwards.
+fn millis(seconds: Option<f64>) -> Result<i64, String> {
+    match seconds {
+        Some(seconds) if seconds > LONGEST => {
+            Err(format!("expected a time in seconds of at most ten years, got {seconds:e}"))
+        }
+        // NaN, too.
+        Some(seconds) if seconds >= 0.0 => Ok((seconds * 1000.0) as i64),
+        _ => Ok(0),
+    }
+}
+
 /// A run of another program.
 fn foreign(name: String, about: &About, source: Source, attempts: Vec<Row>) -> Run {
-    let took = attempts.iter().map(|row| row.took).sum();
+    let took = attempts.iter().map(|row| row.took).fold(0, i64::saturating_add);
     Run {
         name,
         board: about.board.clone(),
