@@ -14,6 +14,18 @@ pub const VARIABLE: &str = "SHAKEDOWN_QEMUS";
 
 const TICK: Duration = Duration::from_millis(200);
 
+/// How many there are on this host, by [`VARIABLE`].
+pub fn count() -> Rig<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match std::env::var(VARIABLE) {
+        Err(_) => Ok((cores / 2).max(1)),
+        Ok(text) => text.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
+            Fault::new(InfraKind::Config, "qemu", "read", VARIABLE)
+                .expected("a number from 1", format!("`{text}`"))
+        }),
+    }
+}
+
 /// The right to run one QEMU. Dropped, it is free for the next.
 #[derive(Debug)]
 pub struct Token(#[expect(dead_code, reason = "held for its lock")] File);
@@ -28,14 +40,7 @@ pub struct Tokens {
 impl Tokens {
     /// Those of this user, by [`VARIABLE`].
     pub fn of_host(runtime: &Path) -> Rig<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let count = match std::env::var(VARIABLE) {
-            Err(_) => (cores / 2).max(1),
-            Ok(text) => text.parse().ok().filter(|count| *count > 0).ok_or_else(|| {
-                Fault::new(InfraKind::Config, "qemu", "read", VARIABLE)
-                    .expected("a number from 1", format!("`{text}`"))
-            })?,
-        };
+        let count = count()?;
         Ok(Self::new(runtime.join("qemus"), count))
     }
 

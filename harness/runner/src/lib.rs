@@ -10,6 +10,7 @@ mod collect;
 mod control;
 mod dut;
 mod folder;
+mod health;
 mod identity;
 mod kept;
 mod observe;
@@ -21,6 +22,7 @@ mod thread;
 mod waiting;
 
 pub use folder::RunFolder;
+pub use health::health;
 pub use identity::Identity;
 pub use kept::Kept;
 pub use provision::companions;

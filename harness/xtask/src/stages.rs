@@ -120,7 +120,7 @@ pub(crate) const STAGES: &[Stage] = &[
         ],
     ),
     tests("runner", Tier::T0, &["run"]),
-    tests("campaigns", Tier::T0, &["simulated", "bringup"]),
+    tests("campaigns", Tier::T0, &["simulated", "bringup", "nightly"]),
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
     tests("history", Tier::T0, &["history", "evidence"]),

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shakedown-boards", &["core", "conf"]),
     ("shakedown-suites", &["core", "conf"]),
     ("shakedown-rigs", &["core", "conf", "console", "media", "host"]),
+    ("shakedown-campaign", &["core", "conf"]),
     ("shakedown-simulated", &["core", "conf"]),
     ("shakedown-qemu", &["core", "conf", "console", "media", "host"]),
     ("shakedown-os", &["core", "media", "host"]),

@@ -8,9 +8,11 @@ mod gate;
 mod history;
 mod image;
 mod keep;
+mod nightly;
 pub(crate) mod report;
 mod rigs;
 pub mod run;
+pub mod runs;
 mod schema;
 mod slot;
 
@@ -44,12 +46,16 @@ enum Command {
     Run(Box<run::Args>),
     /// Climb the ladder of a new board type, rung by rung, to a conformance report.
     Bringup(bringup::Args),
+    /// Work through a plan: boards × images × suites over all slots of the rigs.
+    Nightly(Box<nightly::Args>),
     /// Make a run's reports again, from its journal alone.
     Report(report::Args),
     /// May this image ship? By a policy, from signed journals.
     Gate(Box<gate::Args>),
     /// What all runs say together: rates, trends, differences.
     History(Box<history::Args>),
+    /// Run folders: list them, remove old ones.
+    Runs(runs::Args),
     /// Build or look into images.
     Image(image::Args),
     /// The catalogue of board types.
@@ -94,6 +100,8 @@ pub fn run(cli: Cli) -> CliResult {
     match cli.command {
         Command::Run(args) => run::run(&cli.paths, &args),
         Command::Bringup(args) => bringup::run(&cli.paths, &args),
+        Command::Nightly(args) => nightly::run(&cli.paths, &args),
+        Command::Runs(args) => runs::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Gate(args) => gate::run(&cli.paths, &args),
         Command::History(args) => history::run(&cli.paths, &args),

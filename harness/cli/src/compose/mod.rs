@@ -1,9 +1,11 @@
 //! Putting a run together: documents, slots, images, folders.
 
+pub mod bench;
 pub mod evidence;
 pub mod execute;
 pub mod folder;
 pub mod image;
+pub mod images;
 pub mod keep;
 pub mod operator;
 pub mod reference;

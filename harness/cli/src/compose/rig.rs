@@ -69,6 +69,22 @@ pub struct SlotDoc {
 }
 
 impl SlotDoc {
+    /// The same place with a simulated DUT.
+    fn simulated(self, simulation: SimulationDoc) -> Self {
+        Self {
+            board: self.board,
+            lacks: self.lacks,
+            qemu: None,
+            simulated: Some(simulation),
+            power: None,
+            outputs: BTreeMap::new(),
+            consoles: BTreeMap::new(),
+            media: BTreeMap::new(),
+            network: None,
+            limits: BTreeMap::new(),
+        }
+    }
+
     /// What the hardware is wired to; `None` for a virtual machine and for a simulated DUT.
     pub fn wiring(&self) -> Option<Wiring> {
         (self.qemu.is_none() && self.simulated.is_none()).then(|| Wiring {
@@ -102,7 +118,7 @@ pub struct Rig {
     pub doc: Loaded<RigDoc>,
     /// Where it came from, for people.
     pub from: String,
-    /// Its path; `None` for the built-in one.
+    /// The file, where it is one.
     pub file: Option<PathBuf>,
 }
 
@@ -116,7 +132,26 @@ impl Rig {
             Some(path) => (Document::read(path)?, path.display().to_string()),
             None => (Document::new("qemu/rig.yaml (built in)", QEMU_RIG), "the built-in QEMU rig".to_owned()),
         };
-        let doc = load::<RigDoc>(&document)?;
+        Self::read(&document, from, file)
+    }
+
+    /// The same rig with every DUT simulated.
+    #[must_use]
+    pub fn simulated(self, simulation: &SimulationDoc) -> Self {
+        let simulated = |doc: RigDoc| RigDoc {
+            slots: doc
+                .slots
+                .into_iter()
+                .map(|(name, slot)| (name, slot.simulated(simulation.clone())))
+                .collect(),
+            ..doc
+        };
+        Self { doc: self.doc.map(simulated), ..self }
+    }
+
+    /// From a document.
+    pub fn read(document: &Document, from: String, file: Option<PathBuf>) -> Result<Self, CliError> {
+        let doc = load::<RigDoc>(document)?;
         if doc.value.slots.is_empty() {
             return Err(doc.invalid("slots", "a rig has at least one slot").into());
         }

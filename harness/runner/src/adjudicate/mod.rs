@@ -42,6 +42,19 @@ pub fn adjudicate_pass(observed: &Observed) -> Option<Decision> {
     Some(decide(row, &cut(row.says), observed))
 }
 
+/// What an attempt with a known-good image on the same slot says about one with another image that
+/// could not be told: the image's OS is to blame where the good one passes, the rig where the good one
+/// cannot be told either. A good image that fails the case is no control, and leaves it open.
+pub fn by_control(control: &Outcome) -> Blame {
+    match control {
+        Outcome::Pass => Blame::Os,
+        Outcome::Infra(_) | Outcome::Undetermined { .. } => Blame::Rig,
+        Outcome::Fail(_) | Outcome::Skip { .. } | Outcome::Blocked { .. } | Outcome::Error { .. } => {
+            Blame::Undetermined
+        }
+    }
+}
+
 fn decide(row: &'static Symptom, cut: &Cut, observed: &Observed) -> Decision {
     let (outcome, blame) = match row.verdict {
         Verdict::Fail(blame) => (Outcome::Fail(failure(row, cut, observed)), blame),

@@ -1,0 +1,201 @@
+//! What one run added up to, as a campaign sees it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shakedown_core::ledger::Attempt;
+use shakedown_core::{Blame, CaseId, Ledger, Outcome};
+
+/// The runner's row for what an interrupt ended.
+const INTERRUPTED: &str = "interrupted";
+
+/// The word of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// It did what it should.
+    Pass,
+    /// The OS did not.
+    Fail,
+    /// Not run, by decision.
+    Skip,
+    /// Not run, because something before it failed.
+    Blocked,
+    /// The case is broken.
+    Error,
+    /// The rig broke.
+    Infra,
+    /// It cannot be told.
+    Undetermined,
+    /// The run was cut off before it ended.
+    Cut,
+}
+
+impl Word {
+    fn of(outcome: Option<&Outcome>) -> Self {
+        match outcome {
+            None => Self::Cut,
+            Some(Outcome::Pass) => Self::Pass,
+            Some(Outcome::Fail(_)) => Self::Fail,
+            Some(Outcome::Skip { .. }) => Self::Skip,
+            Some(Outcome::Blocked { .. }) => Self::Blocked,
+            Some(Outcome::Error { .. }) => Self::Error,
+            Some(Outcome::Infra(_)) => Self::Infra,
+            Some(Outcome::Undetermined { .. }) => Self::Undetermined,
+        }
+    }
+
+    /// Whether it answers what was asked: nothing needs to be run again for it.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Pass | Self::Fail | Self::Skip | Self::Error)
+    }
+
+    /// For reports.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::Blocked => "blocked",
+            Self::Error => "error",
+            Self::Infra => "infra",
+            Self::Undetermined => "undetermined",
+            Self::Cut => "cut off",
+        }
+    }
+}
+
+/// One attempt of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// Which case.
+    pub case: CaseId,
+    /// What came of it.
+    pub word: Word,
+    /// Whose fault it is, where something went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blame: Option<Blame>,
+    /// Its first line; empty for a pass.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub says: String,
+}
+
+/// The class of a run: what decides what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Everything that ran passed.
+    Passed,
+    /// Something failed, or a case is broken, or the image was refused.
+    Failed,
+    /// Nothing failed, and something could not be told.
+    Undetermined,
+    /// The rig broke, whatever else came.
+    Infra,
+    /// It was cut off.
+    Cut,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Came {
+    /// What decides what happens next.
+    pub class: Class,
+    /// The attempts, in order.
+    pub seen: Vec<Seen>,
+    /// Failed steps and faults, each with its word: `write image: no card`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<(Word, String)>,
+    /// From power-off to safe state, on the run's clock.
+    #[serde(with = "shakedown_core::time::millis")]
+    pub took: Duration,
+    /// Of that, waiting for the DUT or its medium.
+    #[serde(with = "shakedown_core::time::millis")]
+    pub waited: Duration,
+}
+
+impl Came {
+    /// From a journal, whole or cut anywhere.
+    pub fn of(ledger: &Ledger) -> Self {
+        let mut seen: Vec<_> = ledger
+            .attempts
+            .iter()
+            .map(|attempt| Seen {
+                case: attempt.case.clone(),
+                word: word(attempt),
+                blame: attempt.blame,
+                says: attempt.outcome.as_ref().map(Outcome::headline).unwrap_or_default(),
+            })
+            .collect();
+        // What was planned and never begun is as open as what was cut off.
+        let begun: BTreeSet<_> = ledger.attempts.iter().map(|attempt| &attempt.case).collect();
+        let left = ledger.plan.iter().filter(|planned| !begun.contains(&planned.id));
+        seen.extend(left.map(|planned| Seen {
+            case: planned.id.clone(),
+            word: Word::Cut,
+            blame: None,
+            says: String::new(),
+        }));
+        let steps: Vec<_> = ledger
+            .failed_steps()
+            .map(|(step, outcome, _)| {
+                (Word::of(Some(outcome)), format!("{}: {}", step.name, outcome.headline()))
+            })
+            .collect();
+        let ended = ledger.end.as_ref().filter(|end| end.0 != shakedown_core::ExitCode::Interrupted);
+        let (took, waited) = ledger.end.as_ref().map(|end| (end.2, end.3)).unwrap_or_default();
+        let class = if ended.is_some() { class(&seen, &steps) } else { Class::Cut };
+        Self { class, seen, steps, took, waited }
+    }
+
+    /// Of a run of the control image: `judge` says what each of its outcomes says about the other image's.
+    pub fn of_control(ledger: &Ledger, judge: fn(&Outcome) -> Blame) -> Self {
+        let mut came = Self::of(ledger);
+        for (seen, attempt) in came.seen.iter_mut().zip(&ledger.attempts) {
+            seen.blame = attempt.outcome.as_ref().map(judge);
+        }
+        came
+    }
+
+    /// A run that never began: the slot could not be had.
+    pub fn not_begun(why: String) -> Self {
+        let steps = vec![(Word::Infra, why)];
+        Self { class: Class::Infra, seen: Vec::new(), steps, took: Duration::ZERO, waited: Duration::ZERO }
+    }
+
+    /// A run that the image kept from beginning.
+    pub fn refused(why: String) -> Self {
+        Self { class: Class::Failed, steps: vec![(Word::Fail, why)], ..Self::not_begun(String::new()) }
+    }
+
+    /// The first reason why it was no good, for people.
+    pub fn reason(&self) -> String {
+        let step = self.steps.first().map(|(_, says)| says.clone());
+        let bad = |seen: &&Seen| !matches!(seen.word, Word::Pass | Word::Skip | Word::Blocked);
+        let case = self.seen.iter().find(bad).map(|seen| format!("{}: {}", seen.case, seen.says));
+        step.or(case).unwrap_or_default()
+    }
+}
+
+/// What an interrupt ended was cut off: it says nothing about the OS, and is done again.
+fn word(attempt: &Attempt) -> Word {
+    let interrupted = attempt.because.as_deref() == Some(INTERRUPTED);
+    Word::of(attempt.outcome.as_ref().filter(|_| !interrupted))
+}
+
+fn class(seen: &[Seen], steps: &[(Word, String)]) -> Class {
+    let any = |word| seen.iter().any(|seen| seen.word == word) || steps.iter().any(|(step, _)| *step == word);
+    // A run that came to its end and left something out was broken off by its host.
+    if any(Word::Infra) || any(Word::Cut) {
+        Class::Infra
+    } else if any(Word::Fail) || any(Word::Error) {
+        Class::Failed
+    } else if any(Word::Undetermined) {
+        Class::Undetermined
+    } else {
+        Class::Passed
+    }
+}

@@ -1,0 +1,7 @@
+//! A plan: which images are tested by which suites on which boards, and what happens when something goes wrong.
+
+mod doc;
+mod expand;
+
+pub use doc::{ImageDoc, ImageFrom, PlanDoc, PreviousDoc, RetryDoc, SickDoc, Then, WorkDoc};
+pub use expand::{Job, Plan, fill};

@@ -1,0 +1,370 @@
+//! Nightlies through the real command, on simulated slots: killed, interrupted, resumed, compared.
+#![allow(clippy::print_stdout, reason = "the front of a test binary")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libtest_mimic::Arguments;
+use shakedown_campaign::book::Entry;
+use shakedown_campaign::{Book, Happened};
+use shakedown_core::ledger::BOOT;
+use shakedown_host::Child;
+use support::{Place, Run, by, interrupt, kill, trial};
+
+fn main() {
+    shakedown_host::warden::serve_if_asked();
+    let args = Arguments::from_args();
+    let trials = vec![
+        trial("killed_at_20_random_points_the_union_is_the_plan_and_nothing_is_done_twice", killed),
+        trial("an_interrupt_ends_in_order_and_a_resume_finishes", interrupted),
+        trial("what_is_new_since_last_night_comes_first", news),
+        trial("two_nightlies_at_once_do_not_meet", two_at_once),
+        trial("images_are_found_by_file_folder_rule_and_hash", images),
+        trial("a_plan_that_does_not_fit_is_refused_at_its_place", refused),
+        trial("runs_are_listed_and_old_ones_go", runs),
+    ];
+    libtest_mimic::run(&args, trials).exit();
+}
+
+fn plan(boards: &str, repeats: u32, more: &str) -> String {
+    format!(
+        "plan: night\nimages:\n  new: {{ from: {{ file: 'os-{{version}}.img' }}, version: 2.0.0, os: reference }}\nwork:\n  - {{ boards: [{boards}], images: [new], suites: [quick], repeats: {repeats} }}\n{more}"
+    )
+}
+
+/// The folders of nights, the last one last.
+fn nights(place: &Place) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(place.path("out")).into_iter().flatten().flatten();
+    let is_night = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("nightly-");
+    let mut found: Vec<_> = entries.map(|entry| entry.path()).filter(is_night).collect();
+    found.sort();
+    found
+}
+
+fn book(night: &Path) -> Vec<Entry> {
+    Book::read(&night.join("book.jsonl")).unwrap()
+}
+
+/// Bytes of all journals: how far the night is.
+fn written(place: &Place) -> u64 {
+    let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let entries = std::fs::read_dir(place.path("out")).into_iter().flatten().flatten();
+    entries
+        .map(|entry| size(entry.path().join("journal.jsonl")) + size(entry.path().join("book.jsonl")))
+        .sum()
+}
+
+/// Waits until the journals hold so many bytes.
+async fn until_written(place: &Place, night: &Child, bytes: u64) {
+    let limit = by("the night to get on", 120);
+    while written(place) < bytes {
+        assert_eq!(night.try_status().unwrap(), None, "it ended before: {}", night.tail());
+        limit.pause(Duration::from_millis(1), || night.tail()).await.unwrap();
+    }
+}
+
+/// How often each case of each job was answered, from the runs' own journals.
+fn answered(place: &Place, night: &Path) -> BTreeMap<(String, String), u32> {
+    let mut answered = BTreeMap::new();
+    for (_, happened) in book(night) {
+        let Happened::Started { job, run, .. } = happened else { continue };
+        let folder = place.path("out").join(run);
+        if !folder.join("journal.jsonl").exists() {
+            // Killed between the line in the book and the first one of the journal.
+            continue;
+        }
+        for attempt in Run::read(&folder).ledger.attempts.iter().filter(|attempt| attempt.outcome.is_some()) {
+            // What an interrupt ended says nothing.
+            if attempt.case.0 != BOOT && attempt.because.as_deref() != Some("interrupted") {
+                *answered.entry((job.clone(), attempt.case.0.clone())).or_default() += 1;
+            }
+        }
+    }
+    answered
+}
+
+async fn killed() {
+    let place = Place::new();
+    place.file("night.yaml", plan("generic-amd64, generic-aarch64", 40, ""));
+    // Failures must survive, too: none of them may be made good by a resume.
+    place.file("sim.yaml", "rules: [{ case: 'os::swap::*', rate: 0.5, does: { fail: by the dice } }]\n");
+    let args = ["nightly", "night.yaml", "--simulate=sim.yaml"];
+    let mut random = fastrand::Rng::with_seed(20);
+    let mut torn = 0;
+    for life in 0..20 {
+        let before = written(&place);
+        let more = if life == 0 { vec![] } else { vec!["--resume"] };
+        let night = place.start(&[&args[..], &more].concat());
+        let until = before + random.u64(1..60_000);
+        until_written(&place, &night, until).await;
+        kill(night.pid());
+        night.wait(&by("the killed night to end", 60)).await.unwrap();
+        let is_open = |happened: &Happened| matches!(happened, Happened::Ended { .. });
+        let entries = book(&nights(&place)[0]);
+        torn += u32::from(!entries.last().is_some_and(|(_, happened)| is_open(happened)));
+    }
+    assert!(torn > 0, "no life was cut in the middle of a run");
+    let last = place.run(&[&args[..], &["--resume"]].concat()).await;
+    assert_eq!(last.code, Some(1), "{}", last.all());
+    let [night] = &nights(&place)[..] else { panic!("one night: {:?}", nights(&place)) };
+    let answered = answered(&place, night);
+    let twice: Vec<_> = answered.iter().filter(|(_, times)| **times != 1).collect();
+    assert!(twice.is_empty(), "answered more than once: {twice:?}");
+    let jobs: BTreeSet<_> = answered.keys().map(|(job, _)| job.clone()).collect();
+    assert_eq!(jobs.len(), 80);
+    // Every job has the same cases: those that an undisturbed run has.
+    let cases = answered.len() / 80;
+    let alone = Place::new();
+    alone.file("night.yaml", plan("generic-amd64, generic-aarch64", 1, ""));
+    alone.run(&["nightly", "night.yaml", "--simulate"]).await.says(0, &["PASS"]);
+    let undisturbed = self::answered(&alone, &nights(&alone)[0]);
+    assert_eq!((answered.len(), undisturbed.len()), (cases * 80, cases * 2));
+    assert!(undisturbed.keys().all(|key| answered.contains_key(key)));
+    // The page tells the failures that were seen in any life.
+    let failed = |place: &Place, night: &Path| -> BTreeSet<String> {
+        let runs = book(night).into_iter().filter_map(|(_, happened)| match happened {
+            Happened::Started { run, .. } => Some(run),
+            _ => None,
+        });
+        let folders = runs
+            .map(|run| place.path("out").join(run))
+            .filter(|folder| folder.join("journal.jsonl").exists());
+        let ledgers = folders.map(|folder| Run::read(&folder).ledger);
+        let failed = ledgers.flat_map(|ledger| ledger.attempts).filter(|attempt| attempt.blame.is_some());
+        failed.map(|attempt| attempt.case.0).collect()
+    };
+    let summary = std::fs::read_to_string(night.join("summary.md")).unwrap();
+    for case in failed(&place, night) {
+        assert!(summary.contains(&format!("**flaky** `{case}`")), "{case} is missing in {summary}");
+    }
+    place
+        .run(&[&args[..], &["--resume"]].concat())
+        .await
+        .says(2, &["came to its end: nothing is left to do"]);
+}
+
+async fn interrupted() {
+    let place = Place::new();
+    place.file("night.yaml", plan("generic-amd64", 60, ""));
+    let args = ["nightly", "night.yaml", "--simulate"];
+    let night = place.start(&args);
+    until_written(&place, &night, 40_000).await;
+    interrupt(night.pid());
+    let status = night.wait(&by("the interrupted night to end", 120)).await.unwrap();
+    assert_eq!(status.code(), Some(130), "{}", night.tail());
+    let folder = nights(&place)[0].clone();
+    let page = std::fs::read_to_string(folder.join("nightly.html")).unwrap();
+    assert!(page.contains("the night was interrupted"), "what was not done is told");
+    place.run(&[&args[..], &["--resume"]].concat()).await.says(0, &["PASS"]);
+    assert!(answered(&place, &folder).values().all(|times| *times == 1));
+}
+
+async fn news() {
+    let place = Place::new();
+    place.file("night.yaml", plan("generic-amd64", 1, ""));
+    place.file("bad.yaml", "rules: [{ case: 'os::swap::*', does: { fail: there is no swap } }]\n");
+    place.run(&["nightly", "night.yaml", "--simulate"]).await.says(0, &["PASS"]);
+    let swap = "os::swap::zram-size on generic-amd64 with new: there is no swap";
+    let ran = place.run(&["nightly", "night.yaml", "--simulate=bad.yaml"]).await;
+    ran.says(1, &[&format!("NEW fail   {swap}"), "FAIL — ", "1 fail"]);
+    let ran = place.run(&["nightly", "night.yaml", "--simulate=bad.yaml"]).await;
+    assert!(ran.code == Some(1) && !ran.out.contains("NEW"), "{}", ran.all());
+    place.run(&["nightly", "night.yaml", "--simulate"]).await.says(0, &["PASS"]);
+    let nights = nights(&place);
+    let page = |night: usize| std::fs::read_to_string(nights[night].join("nightly.html")).unwrap();
+    let summary = |night: usize| std::fs::read_to_string(nights[night].join("summary.md")).unwrap();
+    assert!(page(0).contains("no night before to compare with") || page(0).contains("Boards and suites"));
+    let (new, suites) = (page(1).find("New since the night of"), page(1).find("Boards and suites"));
+    assert!(new.is_some() && new < suites, "the news come first");
+    assert!(summary(1).contains("New since the night before (1)"), "{}", summary(1));
+    assert!(summary(2).contains("Still failing (1)"), "{}", summary(2));
+    assert!(summary(3).contains("Fixed (1)"), "{}", summary(3));
+    for night in 0..4 {
+        assert!(page(night).contains("Every slot was simulated: nothing was tested."));
+        // Its links lead somewhere.
+        for link in page(night).split("href=\"").skip(1) {
+            let link = link.split('"').next().unwrap();
+            assert!(nights[night].join(link).exists(), "{link}");
+        }
+    }
+}
+
+async fn two_at_once() {
+    let place = Place::new();
+    place.file("night.yaml", plan("generic-amd64", 12, ""));
+    let start = || place.start(&["nightly", "night.yaml", "--simulate"]);
+    let (one, other) = (start(), start());
+    for night in [&one, &other] {
+        let status = night.wait(&by("one of two nights", 180)).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{}", night.tail());
+    }
+    let nights = nights(&place);
+    let runs = |night: &Path| -> BTreeSet<String> {
+        let started = |(_, happened): Entry| match happened {
+            Happened::Started { run, .. } => Some(run),
+            _ => None,
+        };
+        book(night).into_iter().filter_map(started).collect()
+    };
+    let (one, other) = (runs(&nights[0]), runs(&nights[1]));
+    assert_eq!((nights.len(), one.len(), other.len()), (2, 12, 12));
+    assert!(one.is_disjoint(&other));
+    for night in &nights {
+        assert!(answered(&place, night).values().all(|times| *times == 1));
+    }
+}
+
+async fn images() {
+    let place = Place::new();
+    let rig = "rig: sim\nslots:\n  one: { board: generic-amd64, simulated: {} }\n";
+    place.file("rig.yaml", rig);
+    // A small image, which the first run makes; three versions of it by name.
+    place.run(&["run", "--case", "os::swap::*"]).await.says(0, &["PASS"]);
+    let made = std::fs::read_dir(place.path("cache/simulated")).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(made).unwrap();
+    for (number, name) in ["os-1.9.0.img", "os-1.10.0.img", "os-1.2.0.img"].into_iter().enumerate() {
+        let bytes = [&bytes[..300], &[number as u8 + 1], &bytes[301..]].concat();
+        place.file(&format!("builds/generic-amd64/{name}"), bytes);
+    }
+    let plan = |from: &str| {
+        format!(
+            "plan: p\nimages:\n  a: {{ from: {{ folder: 'builds/{{board}}' }} }}\n  b: {{ from: {from} }}\nwork:\n  - {{ with: [power-cut], images: [a, b], suites: ['os::swap::*'] }}\n"
+        )
+    };
+    let mut hash = String::new();
+    for (from, file) in [
+        ("{ previous: { of: a } }", "os-1.9.0.img"),
+        ("{ file: 'builds/{board}/os-{version}.img' }, version: 1.2.0", "os-1.2.0.img"),
+        ("{ sha256: HASH }", "os-1.9.0.img"),
+    ] {
+        place.file("plan.yaml", plan(&from.replace("HASH", &hash)));
+        let ran = place.run(&["nightly", "plan.yaml"]).await;
+        ran.says(0, &["PASS"]);
+        let Some((_, Happened::Begun { images, simulated, .. })) =
+            book(nights(&place).last().unwrap()).into_iter().next()
+        else {
+            panic!("{}", ran.all())
+        };
+        let names: Vec<_> = images
+            .iter()
+            .map(|(label, _, path)| (label.clone(), path.file_name().unwrap().to_owned()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("a@generic-amd64".to_owned(), "os-1.10.0.img".into()),
+                ("b@generic-amd64".to_owned(), file.into())
+            ]
+        );
+        assert!(!simulated);
+        if hash.is_empty() {
+            hash = shakedown_core::Sha::of(
+                &std::fs::read(place.path("builds/generic-amd64/os-1.9.0.img")).unwrap(),
+            )
+            .to_string();
+        }
+        for night in nights(&place) {
+            std::fs::remove_dir_all(night).unwrap();
+        }
+    }
+    // An image that was changed behind its hash is told.
+    std::fs::write(place.path("builds/generic-amd64/os-1.9.0.img"), bytes).unwrap();
+    place
+        .run(&["nightly", "plan.yaml"])
+        .await
+        .says(2, &["plan.yaml:4:14: images.b.from:", "is another file now"]);
+    place.file("plan.yaml", plan("{ sha256: HASH }").replace("HASH", &"0".repeat(64)));
+    place
+        .run(&["nightly", "plan.yaml"])
+        .await
+        .says(2, &["no image with this SHA-256 was read on this host before"]);
+}
+
+async fn refused() {
+    let place = Place::new();
+    for (from, to, error) in [
+        (
+            "[quick]",
+            "[quik]",
+            "night.yaml:5:56: work[0].suites[0]: no suite or selection `quik`; did you mean `quick`?",
+        ),
+        ("generic-amd64", "generic-amd46", "unknown board `generic-amd46`; did you mean `generic-amd64`?"),
+        ("repeats: 1", "repeat: 1", "unknown field `repeat`; did you mean `repeats`?"),
+        ("os: reference", "os: refrence", "unknown OS profile `refrence`; did you mean `reference`?"),
+    ] {
+        place.file("night.yaml", plan("generic-amd64", 1, "").replace(from, to));
+        place.run(&["nightly", "night.yaml", "--simulate"]).await.says(2, &[error]);
+    }
+    place.file("night.yaml", plan("generic-armv7ahf", 1, ""));
+    place.run(&["nightly", "night.yaml"]).await.says(2, &["unknown board with a slot `generic-armv7ahf`"]);
+    place.file("night.yaml", plan("generic-amd64", 1, ""));
+    place
+        .run(&["nightly", "night.yaml"])
+        .await
+        .says(2, &["images.new.from: there is no file", "os-2.0.0.img"]);
+    place
+        .run(&["nightly", "night.yaml", "--simulate", "--resume"])
+        .await
+        .says(2, &["no night of `night` was begun"]);
+    place.run(&["nightly", "night.yaml", "--simulate", "--list"]).await.says(0, &["1 run(s) on 2 slot(s)"]);
+    assert!(nights(&place).is_empty(), "nothing was begun");
+    // Another plan under the same name does not go on with the old one's night.
+    place.file("long.yaml", plan("generic-amd64", 200, ""));
+    let night = place.start(&["nightly", "long.yaml", "--simulate"]);
+    until_written(&place, &night, 20_000).await;
+    let busy = format!("--resume={}", nights(&place)[0].display());
+    place
+        .run(&["nightly", "long.yaml", "--simulate", &busy])
+        .await
+        .says(2, &["another process goes on with this campaign"]);
+    kill(night.pid());
+    night.wait(&by("the killed night to end", 60)).await.unwrap();
+    place.file("long.yaml", plan("generic-amd64", 199, ""));
+    place
+        .run(&["nightly", "long.yaml", "--simulate", "--resume"])
+        .await
+        .says(2, &["is another one than when", "begin anew, without --resume"]);
+}
+
+async fn runs() {
+    let place = Place::new();
+    place.file("rig.yaml", "rig: sim\nslots:\n  one: { board: generic-amd64, simulated: {} }\n");
+    for _ in 0..4 {
+        place.run(&["run", "--case", "os::swap::*"]).await.says(0, &["PASS"]);
+    }
+    let folders = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(place.path("out")).unwrap().flatten();
+        let mut found: Vec<_> =
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect();
+        found.sort();
+        found
+    };
+    let all = folders();
+    std::fs::write(all[0].join("pinned"), "gate release-2.0\n").unwrap();
+    place.file("night.yaml", plan("generic-amd64", 3, ""));
+    place.run(&["nightly", "night.yaml", "--simulate"]).await.says(0, &["PASS"]);
+    let listed = place.run(&["runs", "list"]).await;
+    listed.says(0, &["7 run(s)", "pinned: gate release-2.0", "generic-amd64", "PASS"]);
+    // What is to go is told first, and nothing else goes.
+    let would = place.run(&["runs", "gc", "--keep", "2", "--dry-run"]).await;
+    would.says(0, &["4 run(s) would go", "1 pinned"]);
+    assert_eq!(folders().len(), 8);
+    place.run(&["runs", "gc", "--keep", "2"]).await.says(0, &["4 run(s) removed"]);
+    assert!(all[0].exists() && !all[1].exists(), "{:?}", folders());
+    assert_eq!(folders().iter().filter(|folder| folder.join("journal.jsonl").exists()).count(), 3);
+    // The runs of a night that can go on stay.
+    place.file("long.yaml", plan("generic-amd64", 300, ""));
+    let night = place.start(&["nightly", "long.yaml", "--simulate"]);
+    until_written(&place, &night, 150_000).await;
+    kill(night.pid());
+    night.wait(&by("the killed night to end", 60)).await.unwrap();
+    let open = nights(&place).last().unwrap().clone();
+    let begun = book(&open).len();
+    place.run(&["runs", "gc", "--keep", "0"]).await.says(0, &["removed"]);
+    let kept = folders().iter().filter(|folder| folder.join("journal.jsonl").exists()).count();
+    assert!(kept > 1 && kept >= begun / 3, "{kept} runs of {begun} lines");
+    place.run(&["nightly", "long.yaml", "--simulate", "--resume"]).await.says(0, &["PASS"]);
+}
