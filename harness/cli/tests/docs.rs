@@ -71,6 +71,15 @@ fn the_example_of_bringing_up_a_board_is_accepted() {
 }
 
 #[test]
+fn the_plan_of_the_page_on_nightlies_is_accepted() {
+    let [plan, actions] = &blocks("nightly.md")[..] else { panic!("two blocks") };
+    let plan = shakedown_campaign::plan::Plan::load(&shakedown_conf::Document::new("plan.yaml", plan));
+    let jobs = plan.and_then(|plan| plan.jobs(&|_| vec!["any".to_owned()]));
+    assert_eq!(jobs.map(|jobs| jobs.len()).map_err(|error| format!("{error:#}")), Ok(7));
+    assert!(actions.contains("shakedown nightly plan.yaml --rig rig.yaml"));
+}
+
+#[test]
 fn the_committed_rig_schema_is_current_and_named() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("rigs/schema/rig.json");

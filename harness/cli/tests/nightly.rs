@@ -25,6 +25,7 @@ fn main() {
         trial("images_are_found_by_file_folder_rule_and_hash", images),
         trial("a_plan_that_does_not_fit_is_refused_at_its_place", refused),
         trial("runs_are_listed_and_old_ones_go", runs),
+        trial("the_first_bad_image_is_found_and_a_killed_search_goes_on", bisect),
     ];
     libtest_mimic::run(&args, trials).exit();
 }
@@ -367,4 +368,61 @@ async fn runs() {
     let kept = folders().iter().filter(|folder| folder.join("journal.jsonl").exists()).count();
     assert!(kept > 1 && kept >= begun / 3, "{kept} runs of {begun} lines");
     place.run(&["nightly", "long.yaml", "--simulate", "--resume"]).await.says(0, &["PASS"]);
+}
+
+async fn bisect() {
+    let place = Place::new();
+    for number in 1..=64 {
+        // Only their names count.
+        place.file(&format!("builds/os-1.0.{number}.img"), "");
+    }
+    let args = |simulate: &str| -> Vec<String> {
+        let words =
+            "bisect --good os-1.0.1.img --bad os-1.0.64.img --images builds --board generic-amd64 --slots 3";
+        let words = format!("{words} --case os::swap::zram-size --simulate={simulate}");
+        words.split(' ').map(str::to_owned).collect()
+    };
+    async fn run(place: &Place, args: &[String]) -> support::Ran {
+        place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+    // A fault that always shows, beside images that do not boot and a rig that breaks.
+    place.file(
+        "always.yaml",
+        "rules:
+  - { image: 'os-1.0.3*', image-from: os-1.0.35, does: panic }
+  - { image-from: os-1.0.37, case: 'os::swap::*', does: { fail: no swap } }
+  - { case: 'os::swap::*', rate: 0.1, does: unplugged }
+",
+    );
+    let ran = run(&place, &args("always.yaml")).await;
+    let between = "first bad: os-1.0.35.img or os-1.0.36.img or os-1.0.37.img or os-1.0.38.img or os-1.0.39.img or os-1.0.40.img (those between could not be tried)";
+    ran.says(0, &[between, "os-1.0.34.img is good"]);
+    // One that shows in 30 % of the attempts, killed and resumed on the way.
+    place.file("flaky.yaml", "seed: 5\nrules: [{ image-from: os-1.0.23, case: 'os::swap::*', rate: 0.3, does: { fail: no swap } }]\n");
+    let flaky = args("flaky.yaml");
+    let before = written(&place);
+    let search = place.start(&flaky.iter().map(String::as_str).collect::<Vec<_>>());
+    until_written(&place, &search, before + 100_000).await;
+    kill(search.pid());
+    search.wait(&by("the killed search to end", 60)).await.unwrap();
+    let resumed = [flaky.clone(), vec!["--resume".to_owned()]].concat();
+    run(&place, &resumed).await.says(0, &["first bad: os-1.0.23.img, 99", "os-1.0.22.img is good"]);
+    let killed = std::fs::read_dir(place.path("out")).unwrap().flatten().map(|entry| entry.path());
+    let mut killed: Vec<_> = killed.filter(|path| path.join("path.txt").exists()).collect();
+    killed.sort();
+    let lives =
+        book(killed.last().unwrap()).into_iter().filter(|(_, happened)| *happened == Happened::Resumed);
+    assert_eq!(lives.count(), 1);
+    // Nothing to find.
+    place.file("well.yaml", "{}\n");
+    run(&place, &args("well.yaml")).await.says(3, &["times: the fault was not seen"]);
+    let swapped: Vec<_> = args("well.yaml")
+        .iter()
+        .map(|word| match word.as_str() {
+            "os-1.0.1.img" => "os-1.0.64.img".to_owned(),
+            "os-1.0.64.img" => "os-1.0.7.img".to_owned(),
+            other => other.to_owned(),
+        })
+        .collect();
+    run(&place, &swapped).await.says(2, &["does not come before the bad one"]);
 }

@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 mod bench;
+mod bisect;
 mod boards;
 mod bringup;
 mod drivers;
@@ -54,6 +55,8 @@ enum Command {
     Gate(Box<gate::Args>),
     /// What all runs say together: rates, trends, differences.
     History(Box<history::Args>),
+    /// The first bad image: a search over all slots of a board, also for flaky faults.
+    Bisect(Box<bisect::Args>),
     /// Run folders: list them, remove old ones.
     Runs(runs::Args),
     /// Build or look into images.
@@ -101,6 +104,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Run(args) => run::run(&cli.paths, &args),
         Command::Bringup(args) => bringup::run(&cli.paths, &args),
         Command::Nightly(args) => nightly::run(&cli.paths, &args),
+        Command::Bisect(args) => bisect::run(&cli.paths, &args),
         Command::Runs(args) => runs::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Gate(args) => gate::run(&cli.paths, &args),

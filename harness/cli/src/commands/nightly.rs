@@ -101,13 +101,20 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     };
     let begun = Book::read(&folder.join(BOOK)).map_err(failed)?;
     let until = plan.doc.value.budget.map(|budget| until(&begun, budget.get()));
+    let image = |label: &str, board: &str| {
+        chosen
+            .get(&(label.to_owned(), board.to_owned()))
+            .cloned()
+            .ok_or_else(|| CliError::infra(format!("no image `{label}` for {board} was prepared")))
+    };
     let bench = SlotsBench {
         paths,
         places: &places,
         suites: &suites,
         plans,
         suite_of: jobs.iter().map(|job| job.suite.clone()).collect(),
-        images: chosen,
+        images: &image,
+        labels: plan.doc.value.images.keys().cloned().collect(),
         control,
         out: &out,
         shares: Shares::of_host(args.jobs.map(usize::from))?,
@@ -131,7 +138,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     Ok(exit)
 }
 
-fn failed(error: BookError) -> CliError {
+pub(super) fn failed(error: BookError) -> CliError {
     match error {
         BookError::Io { .. } => CliError::infra(error),
         BookError::Busy { .. } | BookError::Broken { .. } => CliError::refused(error),
@@ -144,40 +151,30 @@ fn places(catalogue: &Catalogue, plan: &Plan, args: &Args) -> Result<Vec<Place>,
         let rigs = if args.rigs.is_empty() { vec![RigFile::find(None)?] } else { named(&args.rigs)? };
         return known(plan, bench::places(catalogue, rigs)?);
     };
-    let simulation = match file {
-        None => SimulationDoc::default(),
-        Some(file) => {
-            let doc = load::<SimulationDoc>(&Document::read(file)?)?;
-            doc.value.check().map_err(|problem| doc.invalid(&problem.field, problem.what))?;
-            doc.value
-        }
-    };
+    let simulation = simulation(file.as_deref())?;
     let mut rigs = named(&args.rigs)?;
     if rigs.is_empty() {
-        rigs.push(made_up(plan, args.slots)?);
+        let boards: BTreeSet<_> = plan.doc.value.work.iter().flat_map(|work| &work.boards).cloned().collect();
+        if boards.is_empty() {
+            return Err(CliError::refused("the plan names no board, so no slot can be made up")
+                .hint("name the rigs whose boards are meant with --rig"));
+        }
+        rigs.push(RigFile::made_up(&boards.into_iter().collect::<Vec<_>>(), args.slots)?);
     }
     let rigs = rigs.into_iter().map(|rig| rig.simulated(&simulation)).collect();
     known(plan, bench::places(catalogue, rigs)?)
 }
 
-fn named(files: &[PathBuf]) -> Result<Vec<RigFile>, CliError> {
+pub(super) fn named(files: &[PathBuf]) -> Result<Vec<RigFile>, CliError> {
     files.iter().map(|file| RigFile::find(Some(file))).collect()
 }
 
-/// So many slots for each board that the plan names.
-fn made_up(plan: &Plan, slots: usize) -> Result<RigFile, CliError> {
-    let boards: BTreeSet<_> = plan.doc.value.work.iter().flat_map(|work| &work.boards).collect();
-    if boards.is_empty() {
-        return Err(CliError::refused("the plan names no board, so no slot can be made up")
-            .hint("name the rigs whose boards are meant with --rig"));
-    }
-    let mut text = "rig: simulated\nslots:\n".to_owned();
-    for board in boards {
-        for number in 1..=slots.max(1) {
-            let _ = writeln!(text, "  {board}-{number}: {{ board: {board}, simulated: {{}} }}");
-        }
-    }
-    RigFile::read(&Document::new("simulated slots", &text), "simulated slots".to_owned(), None)
+/// What goes wrong: as a file says, or nothing.
+pub(super) fn simulation(file: Option<&Path>) -> Result<SimulationDoc, CliError> {
+    let Some(file) = file else { return Ok(SimulationDoc::default()) };
+    let doc = load::<SimulationDoc>(&Document::read(file)?)?;
+    doc.value.check().map_err(|problem| doc.invalid(&problem.field, problem.what))?;
+    Ok(doc.value)
 }
 
 /// Every board that the plan names has a slot.

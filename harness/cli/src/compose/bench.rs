@@ -117,8 +117,10 @@ pub struct SlotsBench<'a> {
     pub plans: BTreeMap<String, Plan>,
     /// The suite of each job.
     pub suite_of: Vec<String>,
-    /// Images by label and board.
-    pub images: BTreeMap<(String, String), Arc<Chosen>>,
+    /// The image of a label for a board.
+    pub images: &'a (dyn Fn(&str, &str) -> Result<Arc<Chosen>, CliError> + Sync),
+    /// Labels of images: a health check takes the first that there is for its board.
+    pub labels: Vec<String>,
     /// The control image's label.
     pub control: Option<String>,
     /// Where run folders are made.
@@ -159,12 +161,10 @@ pub fn plan_of(suites: &Suites, name: &str) -> Result<Plan, SuiteError> {
 impl SlotsBench<'_> {
     fn attempt(&self, place: &Place, task: &Task, run: &str) -> Result<Came, CliError> {
         let doc = place.doc();
-        let image = |label: &str| self.images.get(&(label.to_owned(), place.board.slug.clone())).cloned();
-        let chosen = image(&task.image).ok_or_else(|| {
-            CliError::infra(format!("no image `{}` for {} was prepared", task.image, place.board.slug))
-        })?;
+        let image = |label: &str| (self.images)(label, &place.board.slug);
+        let chosen = image(&task.image)?;
         let control = self.control.as_ref().filter(|label| **label != task.image);
-        let control = control.and_then(|label| image(label)).map(|control| control.identity.clone());
+        let control = control.map(|label| image(label)).transpose()?.map(|control| control.identity.clone());
         let suite = &self.suite_of[task.job];
         let plan = &self.plans[suite];
         let wanted = |id: &CaseId| task.only.as_ref().is_none_or(|only| only.contains(id));
@@ -245,6 +245,7 @@ impl SlotsBench<'_> {
         option("--os", &chosen.profile.id);
         match &task.only {
             Some(only) => only.iter().for_each(|case| option("--case", &case.0)),
+            None if suite == shakedown_runner::BOOT => option("--selection", "quick"),
             None if suite.contains("::") => option("--case", suite),
             None if self.suites.names().iter().any(|name| name == suite) => option("--suite", suite),
             None => option("--selection", suite),
@@ -313,8 +314,8 @@ impl Bench for SlotsBench<'_> {
         let check = || -> Result<Vec<String>, CliError> {
             let doc = place.doc();
             let (runtime, clock) = execute::runtime(doc.simulated.is_some())?;
-            let any = self.images.iter().find(|((_, board), _)| *board == place.board.slug);
-            let chosen = any.map(|(_, chosen)| chosen.clone()).ok_or_else(|| CliError::infra("no image"))?;
+            let known = |label: &String| (self.images)(label, &place.board.slug).ok();
+            let chosen = self.labels.iter().find_map(known).ok_or_else(|| CliError::infra("no image"))?;
             runtime.block_on(async {
                 let _lease = self.lease(place).await?;
                 let clock: Arc<dyn Clock> = match clock {

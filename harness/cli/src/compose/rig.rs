@@ -1,6 +1,7 @@
 //! Rig files: which slots there are, and what each is made of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,8 +73,6 @@ impl SlotDoc {
     /// The same place with a simulated DUT.
     fn simulated(self, simulation: SimulationDoc) -> Self {
         Self {
-            board: self.board,
-            lacks: self.lacks,
             qemu: None,
             simulated: Some(simulation),
             power: None,
@@ -82,6 +81,7 @@ impl SlotDoc {
             media: BTreeMap::new(),
             network: None,
             limits: BTreeMap::new(),
+            ..self
         }
     }
 
@@ -147,6 +147,17 @@ impl Rig {
             ..doc
         };
         Self { doc: self.doc.map(simulated), ..self }
+    }
+
+    /// So many simulated slots for each of these boards.
+    pub fn made_up(boards: &[String], slots: usize) -> Result<Self, CliError> {
+        let mut text = "rig: simulated\nslots:\n".to_owned();
+        for board in boards {
+            for number in 1..=slots.max(1) {
+                let _ = writeln!(text, "  {board}-{number}: {{ board: {board}, simulated: {{}} }}");
+            }
+        }
+        Self::read(&Document::new("simulated slots", &text), "simulated slots".to_owned(), None)
     }
 
     /// From a document.
