@@ -25,6 +25,7 @@ use crate::{CliError, CliResult};
 
 /// `shakedown bisect`.
 #[derive(clap::Args, Debug)]
+#[expect(clippy::option_option, reason = "an option whose value may be left out, as clap has it")]
 pub(super) struct Args {
     /// An image that is known to be good: its file's name in the folder.
     #[arg(long, value_name = "NAME")]
@@ -198,7 +199,7 @@ fn places(catalogue: &Catalogue, args: &Args) -> Result<Vec<Place>, CliError> {
             let simulation = simulation(file.as_deref())?;
             let mut rigs = named(&args.rigs)?;
             if rigs.is_empty() {
-                rigs.push(RigFile::made_up(&[args.board.clone()], args.slots)?);
+                rigs.push(RigFile::made_up(std::slice::from_ref(&args.board), args.slots)?);
             }
             rigs.into_iter().map(|rig| rig.simulated(&simulation)).collect()
         }

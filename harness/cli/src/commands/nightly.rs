@@ -30,6 +30,7 @@ use crate::{CliError, CliResult};
 
 /// `shakedown nightly`.
 #[derive(clap::Args, Debug)]
+#[expect(clippy::option_option, reason = "an option whose value may be left out, as clap has it")]
 pub(super) struct Args {
     /// The plan.
     plan: PathBuf,
