@@ -29,6 +29,10 @@ family! {
     /// A line on which the DUT speaks.
     ConsoleDriver: ConsoleConf(ConsoleCx<'_>) => Console, "consoles" {
         "command" Command(console::command),
+        "rfc2217" Rfc2217(console::telnet::port),
+        "serial" Serial(console::serial),
+        "tcp" Tcp(console::telnet::plain),
+        "telnet" Telnet(console::telnet::server),
     }
 }
 

@@ -26,6 +26,7 @@ mod line;
 mod media;
 mod network;
 mod operator;
+mod proven;
 mod registry;
 mod slot;
 mod vitals;
@@ -35,17 +36,22 @@ mod worker;
 
 pub use console::{ConsoleConf, ConsoleCx};
 pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, drivers};
-pub use info::DriverInfo;
+pub use info::{DriverInfo, OptionInfo};
 pub use line::{LineConf, LineCx};
 pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
+pub use proven::{Grade, page};
 pub use slot::{SlotRequest, offers, open};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
 /// The drivers' settings, as they are written.
 pub mod conf {
     pub use crate::console::command::Conf as ConsoleCommand;
+    pub use crate::console::serial::Conf as Serial;
+    pub use crate::console::telnet::plain::Conf as Tcp;
+    pub use crate::console::telnet::port::Conf as Rfc2217;
+    pub use crate::console::telnet::server::Conf as Telnet;
     pub use crate::line::command::{Conf as LineCommand, Status};
     pub use crate::line::http::{
         Conf as Http, Device as HttpDevice, Generic as HttpGeneric, Login as HttpLogin, Named as HttpNamed,

@@ -43,6 +43,7 @@ macro_rules! family {
                     family: $family,
                     name: $name,
                     doc: $crate::info::doc_of::<$($module)::+::Conf>(),
+                    options: $crate::info::options_of::<$($module)::+::Conf>(),
                     feature: $crate::registry::needs!($($feature)?),
                     built: $crate::registry::built!($($feature)?),
                 }),+]

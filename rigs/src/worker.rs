@@ -19,6 +19,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The thread of one endpoint.
 pub(crate) struct Worker {
+    kind: InfraKind,
     driver: &'static str,
     endpoint: String,
     jobs: mpsc::Sender<Job>,
@@ -29,6 +30,15 @@ static ALL: Mutex<BTreeMap<String, Weak<Worker>>> = Mutex::new(BTreeMap::new());
 impl Worker {
     /// The thread of this endpoint, for all that share it in this process. It ends with the last of them.
     pub(crate) fn of(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
+        Self::new(InfraKind::Power, driver, endpoint)
+    }
+
+    /// The same, for typing on a console.
+    pub(crate) fn for_console(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
+        Self::new(InfraKind::Console, driver, endpoint)
+    }
+
+    fn new(kind: InfraKind, driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
         let key = format!("{driver} {endpoint}");
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(worker) = all.get(&key).and_then(Weak::upgrade) {
@@ -39,7 +49,7 @@ impl Worker {
         thread.spawn(move || work.into_iter().for_each(|job| job())).map_err(|error| {
             Fault::new(InfraKind::Host, driver, "start a thread for", endpoint).because(&error)
         })?;
-        let worker = Arc::new(Self { driver, endpoint: endpoint.to_owned(), jobs });
+        let worker = Arc::new(Self { kind, driver, endpoint: endpoint.to_owned(), jobs });
         all.retain(|_, worker| worker.strong_count() > 0);
         all.insert(key, Arc::downgrade(&worker));
         Ok(worker)
@@ -54,7 +64,7 @@ impl Worker {
         job: impl FnOnce(&Deadline) -> Rig<T> + Send + 'static,
     ) -> Rig<T> {
         let by = by.child(format!("{} to {op}", self.driver), WITHIN).at_rig_pace();
-        let fault = || Fault::new(InfraKind::Power, self.driver, op, &self.endpoint);
+        let fault = || Fault::new(self.kind, self.driver, op, &self.endpoint);
         let (done, wait) = oneshot::channel();
         // Ends a little earlier, so that the thread's own words, which tell more, are the ones heard.
         let own = by.child(by.name(), by.left().mul_f64(0.95));

@@ -207,3 +207,15 @@ fn each_driver_explains_itself() {
         assert!(info.built && info.feature.is_none());
     }
 }
+
+#[test]
+fn the_page_of_drivers_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../harness/docs/drivers.md");
+    let page =
+        shakedown_rigs::page().unwrap_or_else(|without| panic!("no word in src/proven.rs on {without:?}"));
+    if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(committed, page, "{} is old: cargo xtask generate", path.display());
+}

@@ -54,6 +54,7 @@ fn generate() -> anyhow::Result<()> {
             .run()
     };
     of("shakedown-boards", &["catalogue", "import", "plan", "porter"])?;
+    of("shakedown-rigs", &["slot"])?;
     of("shakedown-suites", &["embedded"])?;
     of("shakedown", &["docs"])?;
     of("shakedown-reports", &["goldens", "chromium"])?;

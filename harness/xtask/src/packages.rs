@@ -46,6 +46,8 @@ pub(crate) const TEST: &[&str] = &[
     "xz-utils",
     "zip",
     "socat",
+    "ser2net",
+    "python3-serial",
     "snmpd",
     "snmp",
     "mosquitto",

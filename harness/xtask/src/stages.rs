@@ -126,7 +126,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("history", Tier::T0, &["history", "evidence"]),
     tests("gate", Tier::T1, &["gate"]),
     tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot"]),
-    tests("drivers", Tier::T1, &["outputs", "contract"]),
+    tests("drivers", Tier::T1, &["outputs", "consoles", "contract"]),
     tests("media", Tier::T1, &["media", "block_device"]),
     tests("readers", Tier::T1, &["consumers", "chromium"]),
     Stage { name: "images", tier: Tier::Images, run: Run::Images, full: false },

@@ -1,6 +1,9 @@
 //! Drivers of consoles.
 
 pub(crate) mod command;
+mod link;
+pub(crate) mod serial;
+pub(crate) mod telnet;
 
 use std::sync::Arc;
 
