@@ -20,6 +20,7 @@
 //! read-back and comparing are [`shakedown_core::Guarded`]'s.
 
 mod console;
+pub mod discover;
 mod families;
 mod info;
 mod line;

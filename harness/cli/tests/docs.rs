@@ -92,3 +92,58 @@ fn the_committed_rig_schema_is_current_and_named() {
     let built_in = std::fs::read_to_string(root.join("qemu/rig.yaml")).unwrap();
     assert!(built_in.starts_with("# yaml-language-server: $schema=../rigs/schema/rig.json\n"), "{built_in}");
 }
+
+/// The examples as a stranger finds them: each slot fits its board, and each output is named.
+#[test]
+fn the_example_rigs_are_accepted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let catalogue = Catalogue::embedded();
+    let mut outputs = Vec::new();
+    let mut files: Vec<_> =
+        std::fs::read_dir(root.join("rigs/examples")).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(
+            text.starts_with("# yaml-language-server: $schema=../schema/rig.json\n"),
+            "{}",
+            file.display()
+        );
+        let rig = Rig::find(Some(file)).unwrap_or_else(|error| panic!("{error}"));
+        for (name, slot) in &rig.doc.value.slots {
+            let board = rig.board(&catalogue, name, slot).unwrap_or_else(|error| panic!("{error}"));
+            rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+            let power = slot.power.iter().map(|power| format!("power={}", power.name()));
+            let others = slot.outputs.iter().map(|(name, driver)| format!("{name}={}", driver.name()));
+            outputs.push(format!("{name}: {}", power.chain(others).collect::<Vec<_>>().join(" ")));
+        }
+    }
+    outputs.dedup_by_key(|line| line.split_once(' ').map(|(_, outputs)| outputs.to_owned()));
+    assert_eq!(
+        outputs,
+        [
+            "cm4: power=serial-relay boot-switch=serial-relay",
+            "pi4: power=serial-relay",
+            "pi3: ",
+            "orin: power=http recovery=serial-relay reset=serial-relay vbus=command",
+            "pi1: power=snmp",
+        ]
+    );
+}
+
+#[test]
+fn the_rigs_of_the_wiring_page_are_accepted() {
+    let blocks = blocks("wiring-a-rig.md");
+    assert!(!blocks.is_empty());
+    let place = tempfile::tempdir().unwrap();
+    for block in blocks {
+        let file = place.path().join("rig.yaml");
+        std::fs::write(&file, &block).unwrap();
+        let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+        for (name, slot) in &rig.doc.value.slots {
+            let board =
+                rig.board(&Catalogue::embedded(), name, slot).unwrap_or_else(|error| panic!("{error}"));
+            rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}

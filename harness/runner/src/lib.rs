@@ -8,6 +8,7 @@ mod cases;
 mod climb;
 mod collect;
 mod control;
+pub mod doctor;
 mod dut;
 mod folder;
 mod health;

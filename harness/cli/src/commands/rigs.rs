@@ -1,4 +1,8 @@
-//! `shakedown rigs`: the slots of a rig file, and whether they fit their boards.
+//! `shakedown rigs`: the slots of a rig file, whether they fit their boards, and how they are wired.
+
+mod discover;
+mod doctor;
+mod show;
 
 use std::path::PathBuf;
 
@@ -23,14 +27,30 @@ pub(super) struct Args {
 enum Command {
     /// Every slot, a line each.
     List,
+    /// A slot, or all: what is wired to what, and what it offers. Nothing is opened.
+    Show {
+        /// Its name in the rig file, or `rig/slot`.
+        slot: Option<String>,
+    },
     /// Checks the file and each slot against its board. Nothing is opened.
     Check,
+    /// Proves the wiring: looks at every part, then switches one slot at a time and listens to all consoles.
+    Doctor(doctor::Args),
+    /// What is plugged into this host, as the draft of a rig file. Nothing is opened.
+    Discover,
 }
 
 pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
+    match &args.command {
+        Command::Discover => return discover::run(),
+        Command::Doctor(doctor) => return doctor::run(paths, args.rig.as_deref(), doctor),
+        _ => {}
+    }
     let rig = Rig::find(args.rig.as_deref())?;
     let slots = &rig.doc.value.slots;
-    match args.command {
+    match &args.command {
+        Command::Discover | Command::Doctor(_) => {}
+        Command::Show { slot } => show::run(paths, &rig, slot.as_deref())?,
         Command::List => {
             for (name, slot) in slots {
                 let kind = match (&slot.simulated, &slot.qemu) {

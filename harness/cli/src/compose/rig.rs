@@ -127,7 +127,7 @@ impl Rig {
     pub fn find(named: Option<&Path>) -> Result<Self, CliError> {
         let variable = std::env::var_os("SHAKEDOWN_RIG").filter(|value| !value.is_empty()).map(PathBuf::from);
         let here = PathBuf::from("rig.yaml");
-        let file = named.map(Path::to_owned).or(variable).or_else(|| here.exists().then_some(here));
+        let file = named.map(with_ending).or(variable).or_else(|| here.exists().then_some(here));
         let (document, from) = match &file {
             Some(path) => (Document::read(path)?, path.display().to_string()),
             None => (Document::new("qemu/rig.yaml (built in)", QEMU_RIG), "the built-in QEMU rig".to_owned()),
@@ -277,4 +277,12 @@ impl Rig {
         let slots = self.doc.value.slots.iter();
         slots.map(|(name, slot)| format!("{name} ({})", slot.board)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// `desk` means `desk.yaml`, where there is no `desk`.
+fn with_ending(path: &Path) -> PathBuf {
+    let mut whole = path.as_os_str().to_owned();
+    whole.push(".yaml");
+    let whole = PathBuf::from(whole);
+    if !path.exists() && whole.exists() { whole } else { path.to_owned() }
 }

@@ -16,7 +16,8 @@ use super::{MediaConf, MediaCx};
 use crate::operator::{Answer, Operator};
 use crate::wiring::WiringProblem;
 use direct::DirectMedium;
-use guard::{Facts, Kernel, Wanted, judge};
+pub(crate) use guard::Kernel;
+use guard::{Facts, Wanted, judge};
 
 /// A block device of the rig host: a card in a reader, a USB stick, the eMMC of a board in its USB
 /// boot mode. It is written past every cache, held exclusively, and never when it is in use by the

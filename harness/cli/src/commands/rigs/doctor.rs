@@ -1,0 +1,114 @@
+//! `shakedown rigs doctor`: is it wired as the rig file says?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_boards::Catalogue;
+use shakedown_conf::Span;
+use shakedown_core::event::Nowhere;
+use shakedown_core::{Clock, ExitCode, RealClock, Slot};
+use shakedown_host::{LockError, SlotLock};
+use shakedown_runner::doctor::{Doctor, Finding};
+
+use crate::compose::operator::Terminal;
+use crate::compose::rig::Rig;
+use crate::compose::signals::cancelled_by_signals;
+use crate::compose::slot;
+use crate::keeper::client::{Caller, typed};
+use crate::say::{err, out};
+use crate::{CliError, CliResult};
+
+/// A slot that waits for a free machine.
+const OPEN: Duration = Duration::from_secs(120);
+
+/// `shakedown rigs doctor`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The rig file, `desk` for `desk.yaml`. Else as --rig says.
+    #[arg(value_name = "RIG")]
+    file: Option<PathBuf>,
+    /// Only this slot (repeatable). What is crossed with another slot shows only when both are looked at.
+    #[arg(long = "slot", value_name = "NAME")]
+    slots: Vec<String>,
+    /// Only look; switch nothing.
+    #[arg(long)]
+    no_toggle: bool,
+    /// How long a DUT may be silent after power-on.
+    #[arg(long, value_name = "TIME", default_value = "45s")]
+    awake: Span,
+}
+
+pub(super) fn run(paths: &[PathBuf], rig: Option<&Path>, args: &Args) -> CliResult {
+    let rig = Rig::find(args.file.as_deref().or(rig))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(examine(paths, &rig, args))
+}
+
+async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
+    let cancel = cancelled_by_signals("making the slots safe");
+    let caller = Caller::new(rig, paths, cancel.clone());
+    let clock: Arc<dyn Clock> = RealClock::start();
+    let (mut slots, mut locks, mut wrong) = (Vec::new(), Vec::new(), 0);
+    for name in wanted(rig, args)? {
+        match open(&caller, &name, &clock).await {
+            Ok((slot, lock)) => {
+                slots.push(slot);
+                locks.push(lock);
+            }
+            // Somebody works with it, or the person asked to stop: no finding about the wiring.
+            Err(error) if error.exit == ExitCode::Interrupted => return Err(error),
+            Err(error) => {
+                out!("{}/{name} cannot be opened: {}", rig.doc.value.rig, error.what);
+                wrong += 1;
+            }
+        }
+    }
+    let tell = |finding: &Finding| out!("{finding}");
+    let doctor = Doctor { clock, cancel: cancel.clone(), awake: args.awake.get(), tell: &tell };
+    let mut found = doctor.look(&slots).await;
+    if !args.no_toggle && !cancel.is_cancelled() {
+        found.extend(doctor.toggle(&slots).await);
+    }
+    drop(slots);
+    drop(locks);
+    if cancel.is_cancelled() {
+        return Ok(ExitCode::Interrupted);
+    }
+    wrong += found.iter().filter(|finding| finding.diagnosis.is_wrong()).count();
+    err!("{}: {} part(s) looked at, {wrong} wrong", rig.from, found.len());
+    Ok(if wrong == 0 { ExitCode::Ok } else { ExitCode::Infra })
+}
+
+/// The names of the slots; a simulated one has no wiring.
+fn wanted(rig: &Rig, args: &Args) -> Result<Vec<String>, CliError> {
+    if args.slots.is_empty() {
+        let slots = rig.doc.value.slots.iter().filter(|(_, slot)| slot.simulated.is_none());
+        return Ok(slots.map(|(name, _)| name.clone()).collect());
+    }
+    args.slots.iter().map(|name| Ok(rig.slot(Some(name), None)?.0.to_owned())).collect()
+}
+
+async fn open(caller: &Caller<'_>, name: &str, clock: &Arc<dyn Clock>) -> Result<(Slot, SlotLock), CliError> {
+    let rig = caller.rig;
+    let (_, doc) = rig.slot(Some(name), None)?;
+    let board = rig.board(&Catalogue::with_paths(caller.paths)?, name, doc)?;
+    rig.check(name, doc, &board)?;
+    caller.take_over(name).await?;
+    let by = caller.wait("the slot to be free", OPEN);
+    let (locks, rig_name) = (shakedown_host::lock::folder()?, &rig.doc.value.rig);
+    let lock = shakedown_host::lock::acquire(&locks, rig_name, name, &typed(), &by).await;
+    let lock = lock.map_err(|error| match error {
+        LockError::Held(held) => CliError::infra(held),
+        LockError::Rig(fault) => fault.into(),
+    })?;
+    let bench = slot::Bench {
+        id: format!("{rig_name}/{name}"),
+        file: shakedown_host::lock::file_name(rig_name, name),
+        board,
+        clock: clock.clone(),
+        sink: Arc::new(Nowhere),
+        operator: Arc::new(Terminal),
+    };
+    Ok((slot::open_bench(doc, bench, &by).await?, lock))
+}
