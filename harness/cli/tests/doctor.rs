@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::fmt::Write as _;
+
 use libtest_mimic::{Arguments, Trial};
 use shakedown_host::warden;
 use shakedown_qemu::micro::Kind;
@@ -60,14 +62,16 @@ async fn bench(left: Wires, right: Wires) -> Place {
             "{} --path {private} console {console} --tail 0 --rig {boards}{through}",
             support::SHAKEDOWN
         );
-        rig += &format!(
+        write!(
+            rig,
             "  {name}:\n    board: micro-board\n    power: {{ command: {{ on: {}, off: {}, within: 100s }} }}\n    \
              outputs: {{ reset: {{ command: {{ on: {}, off: ['true'], within: 100s }} }} }}\n    \
              consoles: {{ main: {{ command: {{ run: [sh, -c, \"{line}\"] }} }} }}\n",
             to(!inverted),
             to(inverted),
             ask(&format!("press, {reset}, reset, --for, 100ms")),
-        );
+        )
+        .unwrap();
     }
     place.file("rig.yaml", rig);
     // The keeper of the boards is there before anybody is in a hurry.
