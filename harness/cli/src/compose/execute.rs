@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::event::RunHead;
-use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, RealClock, Rig, Sha};
+use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, RealClock, Rig, Sha, journal};
 use shakedown_host::KeyPair;
 use shakedown_media::Identity as Identified;
 use shakedown_runner::{Follower, Identity, JournalSink, Kept, Request, RunFolder};
@@ -165,7 +165,7 @@ pub async fn execute(
     for trouble in health.iter().flat_map(shakedown_console::Health::troubles) {
         err!("warning: {} is cut at byte {}: {}", trouble.file, trouble.off, trouble.why);
     }
-    let ledger = sink.ledger();
+    let ledger = as_written(&path, sink.ledger());
     let exit = with_reports(&ledger, &path, ended.exit);
     // What a simulated slot says is no evidence about an image.
     if sink.health().is_ok() && ledger.end.is_some() && doc.simulated.is_none() {
@@ -174,6 +174,15 @@ pub async fn execute(
     let broken = sink.health().err().map(|fault| CliError { exit, ..fault.into() });
     let kept = ended.kept.map(|kept| (kept, keys.private));
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
+}
+
+/// The run as every later reader adds it up: the journal has whole milliseconds, and reports that are
+/// made again, or compared by the gate, must be the same. A journal that could not be written to its
+/// end has less than this process knows.
+fn as_written(folder: &Path, ledger: Ledger) -> Ledger {
+    let Ok(text) = std::fs::read(folder.join("journal.jsonl")) else { return ledger };
+    let read = journal::read(&text);
+    if read.problems.is_empty() { Ledger::of(&read) } else { ledger }
 }
 
 /// Writes the reports. One that cannot be written is the host's failure, and hides no worse one.
