@@ -93,12 +93,12 @@ pub(super) fn patch(view: &View<'_>) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for (name, many) in found {
-        // A claim makes the case run; without one it is skipped.
-        let claimed = case(name).is_some_and(|case| case.planned_skip.is_none() && !case.attempts.is_empty());
-        let skipped = case(name).is_some_and(|case| case.word == crate::view::Word::Skip);
-        if many > 0.0 && (skipped || !claimed) {
+        // Only a case that was planned tells whether somebody claims it: it is skipped when nobody does.
+        let Some(case) = case(name) else { continue };
+        let claimed = case.planned_skip.is_none() && case.word != crate::view::Word::Skip;
+        if many > 0.0 && !claimed {
             lines.push(format!("+ capabilities: {name}    # found: {many}, not claimed"));
-        } else if many == 0.0 && claimed && !skipped {
+        } else if many == 0.0 && claimed {
             lines.push(format!("- capabilities: {name}    # claimed, not found"));
         }
     }

@@ -13,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use shakedown_core::event::RunHead;
 use shakedown_core::ledger::Step;
+use shakedown_core::line::{Proof, SeenBy};
 use shakedown_core::{Ledger, Sha};
 
 use crate::text as plain;
@@ -101,7 +102,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn of(head: &RunHead) -> Self {
+    /// Of a run with this head.
+    pub fn of(head: &RunHead) -> Self {
         let image = &head.image;
         let os = [&image.os, &image.version].into_iter().flatten().map(|word| plain::line(word));
         Self {
@@ -129,15 +131,19 @@ pub struct Conformance {
 }
 
 impl Conformance {
-    /// What a run shows.
-    pub fn of(ledger: &Ledger) -> Self {
+    /// What a run shows of the rungs that it was made for. A rung that nobody asked for is not
+    /// tried, whatever the run happens to show of it.
+    pub fn of(ledger: &Ledger, asked: &[&Rung]) -> Self {
         let view = View::of(ledger);
         let subject = ledger.head.as_ref().map(Subject::of);
-        let rungs = RUNGS.iter().map(|rung| result(rung, &view)).collect();
-        Self { subject, rungs, patch: figures::patch(&view) }
+        let result = |rung: &Rung| {
+            let is_asked = asked.iter().any(|asked| asked.name == rung.name);
+            if is_asked { result(rung, &view) } else { not_asked(rung) }
+        };
+        Self { subject, rungs: RUNGS.iter().map(result).collect(), patch: figures::patch(&view) }
     }
 
-    /// Keeps what an earlier bring-up of the same subject showed, where this one did not look.
+    /// Keeps what an earlier bring-up of the same subject showed, where this one shows nothing.
     #[must_use]
     pub fn after(mut self, earlier: &Self) -> Self {
         if self.subject != earlier.subject {
@@ -151,10 +157,17 @@ impl Conformance {
                 rung.clone_from(before);
             }
         }
-        if self.patch.is_empty() {
-            self.patch.clone_from(&earlier.patch);
+        for line in &earlier.patch {
+            if !self.patch.contains(line) {
+                self.patch.push(line.clone());
+            }
         }
         self
+    }
+
+    /// Whether a rung failed, in this bring-up or in one before it that counts.
+    pub fn has_failed(&self) -> bool {
+        self.rungs.iter().any(|rung| rung.standing == Standing::Fail)
     }
 
     /// The rungs that passed.
@@ -201,9 +214,30 @@ impl RungResult {
     }
 }
 
+fn not_asked(rung: &Rung) -> RungResult {
+    let says = "this bring-up was not asked for it".into();
+    RungResult {
+        name: rung.name.into(),
+        title: rung.title.into(),
+        standing: Standing::NotTried,
+        parts: vec![Part { name: rung.name.into(), standing: Standing::NotTried, says }],
+        figures: Vec::new(),
+        run: String::new(),
+    }
+}
+
 fn result(rung: &Rung, view: &View<'_>) -> RungResult {
-    let mut parts: Vec<Part> = rung.steps.iter().map(|step| of_step(step, view)).collect();
-    parts.extend(view.cases.iter().filter(|case| rung.has(&case.id.0)).map(|case| of_case(case)));
+    let mut parts: Vec<Part> = rung.outputs.iter().map(|output| of_output(output, view)).collect();
+    parts.extend(rung.steps.iter().map(|step| of_step(step, view)));
+    for of in rung.cases {
+        let cases = view.cases.iter().filter(|case| rungs::stands_for(of, &case.id.0));
+        let before = parts.len();
+        parts.extend(cases.map(of_case));
+        if parts.len() == before {
+            let (name, says) = ((*of).to_owned(), "the run did not plan it".to_owned());
+            parts.push(Part { name, standing: Standing::NotTried, says });
+        }
+    }
     if view.verdict.ruling == Ruling::Untrusted {
         for part in &mut parts {
             part.standing = Standing::NotTried;
@@ -222,16 +256,41 @@ fn result(rung: &Rung, view: &View<'_>) -> RungResult {
 
 fn standing(rung: &Rung, view: &View<'_>, parts: &[Part]) -> Standing {
     let any = |wanted| parts.iter().any(|part| part.standing == wanted);
-    // A skip is decided by what is claimed, and told beside the pass; what was planned and not
-    // shown leaves the rung open.
-    let skipped = |case: &&CaseView<'_>| case.word == Word::Skip;
-    let skips = view.cases.iter().filter(|case| rung.has(&case.id.0)).filter(skipped).count();
     let untried = parts.iter().filter(|part| part.standing == Standing::NotTried).count();
+    let skipped = |case: &&CaseView<'_>| rung.of_claims && rung.has(&case.id.0) && case.word == Word::Skip;
     match () {
         () if any(Standing::Fail) => Standing::Fail,
-        () if any(Standing::Pass) && untried == skips => Standing::Pass,
+        () if any(Standing::Pass) && untried == view.cases.iter().filter(skipped).count() => Standing::Pass,
         () => Standing::NotTried,
     }
+}
+
+/// Off and then on, both seen: by a read-back, the console's silence, its words, or a person.
+fn of_output(output: &str, view: &View<'_>) -> Part {
+    let proofs: Vec<&Proof> = view.ledger.switched.iter().filter(|proof| proof.output == output).collect();
+    let seen = |proof: &&&Proof, on| proof.on == on && proof.seen != SeenBy::Nothing;
+    let off = proofs.iter().find(|proof| seen(proof, false));
+    // A board that climbs stages has power, whatever the supply can tell.
+    let came_up = |after: &Proof| {
+        view.ledger.boots.iter().any(|boot| boot.began >= after.at && !boot.stages.is_empty())
+    };
+    let on = off.and_then(|off| {
+        let mut later = proofs.iter().filter(|proof| proof.on && proof.at > off.at);
+        later.find(|proof| proof.seen != SeenBy::Nothing || came_up(off)).map(|on| (off, on))
+    });
+    let (standing, says) = match (on, off, proofs.is_empty()) {
+        (Some((off, on)), _, _) => {
+            let on = match &on.seen {
+                SeenBy::Nothing => "the board came up".to_owned(),
+                seen => seen.to_string(),
+            };
+            (Standing::Pass, format!("off: {}; on: {on}", off.seen))
+        }
+        (None, _, true) => (Standing::NotTried, "the slot does not switch it".into()),
+        (None, None, false) => (Standing::NotTried, "it was never seen to be off".into()),
+        (None, Some(_), false) => (Standing::NotTried, "it was not seen to be on again".into()),
+    };
+    Part { name: output.into(), standing, says: plain::line(&says) }
 }
 
 fn of_step(name: &str, view: &View<'_>) -> Part {

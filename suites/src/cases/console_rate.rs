@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_core::{Cut, Deadline, Dut, Failure, Stop};
+use shakedown_core::{Cut, Deadline, Dut, Failure, Fault, InfraKind, Stop};
 
 use super::Plot;
 use super::host::Host;
@@ -15,18 +15,20 @@ const BUSY: u32 = 10;
 /// What each line ends with, after its number.
 const TAIL: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 /// Bytes of a line on the wire, its CR and LF included.
-const LINE: u32 = 62;
+const LINE: u32 = 60;
+/// The least that shows anything, on the slowest line.
+const LEAST: u32 = 100;
 
 async fn run(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
     let host = Host::new(dut, &[], by).await?;
     // 8N1: ten bits a byte.
-    let lines = dut.board().baud / 10 * BUSY / LINE;
+    let lines = (dut.board().baud / 10 * BUSY / LINE).max(LEAST);
     let since = dut.console().log.here();
-    // The kernel's own lines would cut ours in two.
+    // The kernel's own lines would cut ours in two. Plain shell: busybox's `seq` has no format.
     let talk = format!(
-        "level=$(cut -f 1 /proc/sys/kernel/printk); echo 1 > /proc/sys/kernel/printk; \
-         seq -f 'shakedown-rate %06g {TAIL}' 1 {lines} > /dev/console; \
-         code=$?; echo \"$level\" > /proc/sys/kernel/printk; exit $code"
+        "level=$(cut -f 1 /proc/sys/kernel/printk); trap 'echo \"$level\" > /proc/sys/kernel/printk' EXIT; \
+         echo 1 > /proc/sys/kernel/printk; n=1; \
+         while [ $n -le {lines} ]; do printf 'shakedown-rate %06d {TAIL}\n' $n || exit 1; n=$((n + 1)); done > /dev/console"
     );
     let talking = by.child("the board to talk on its console", Duration::from_secs(90));
     let ran = host.ask_slowly(&talk, &talking).await?;
@@ -46,9 +48,16 @@ async fn run(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
         );
         match wait.pause(Duration::from_millis(500), || seen.clone()).await {
             Ok(()) => {}
+            Err(Stop::Late(_)) if missing.len() as u32 == lines => {
+                let what = "what the board wrote to its console did not arrive";
+                return Err(Failure::new(what, format!("{lines} lines"), "none of them").into());
+            }
+            // Some came, so the board speaks: the line to it loses bytes.
             Err(Stop::Late(_)) => {
-                let what = "lines that the board wrote to its console did not arrive whole";
-                return Err(Failure::new(what, format!("{lines} lines in order"), seen).into());
+                return Err(Fault::new(InfraKind::Console, "console", "bring every byte of", "main")
+                    .expected(format!("{lines} lines, whole and in order"), seen)
+                    .hint("look at the baud, at the adapter and at its cable")
+                    .into());
             }
             Err(stop) => return Err(stop.into()),
         }

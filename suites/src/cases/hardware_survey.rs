@@ -29,7 +29,11 @@ async fn run(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
     let counts: Vec<_> = KINDS
         .iter()
         .map(|(name, paths)| {
-            format!("n=0; for each in {paths}; do [ -e \"$each\" ] && n=$((n + 1)); done; echo {name} $n")
+            // The lamps of a keyboard are no LED of the board.
+            format!(
+                "n=0; for each in {paths}; do case $each in */input*::*) continue ;; esac; \
+                 [ -e \"$each\" ] && n=$((n + 1)); done; echo {name} $n"
+            )
         })
         .collect();
     let said = host.must(what, &counts.join("; "), by).await?;

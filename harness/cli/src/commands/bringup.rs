@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use shakedown_core::ExitCode;
-use shakedown_reports::conformance::{Conformance, FILES, RUNGS, Rung};
+use shakedown_reports::conformance::{Conformance, FILES, RUNGS, Rung, Subject};
 use shakedown_suites::{Ask, Suites};
 
 use super::run as runs;
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long)]
     resume: bool,
     /// How often the power is cut to see whether the board comes up each time.
-    #[arg(long, value_name = "N", default_value_t = runs::COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = runs::COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=runs::MOST_COLD_BOOTS))]
     pub(super) cold_boots: u32,
     /// Where run folders are made. Else SHAKEDOWN_OUT, ./shakedown-out.
     #[arg(long, value_name = "DIR")]
@@ -53,7 +53,25 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let name = shakedown_host::lock::file_name(&rig.doc.value.rig, slot);
     let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
     let folder = out.join("bringup").join(name);
-    let earlier = if args.resume { Some(earlier(&folder)?) } else { None };
+    let suites = Suites::with_paths(paths)?;
+    let ask = |rungs: &[&Rung]| {
+        let mut cases: Vec<String> = rungs.iter().flat_map(|rung| rung.patterns()).collect();
+        cases.push(SURVEY.to_owned());
+        let plan =
+            suites.select(&Ask { selection: Some("bringup".into()), cases: cases.clone(), suite: None })?;
+        Ok::<_, CliError>((plan, runs::Args::of_bringup(args, cases)))
+    };
+    let mut earlier = if args.resume { Some(earlier(&folder)?) } else { None };
+    if let Some(before) = &earlier {
+        let (plan, args) = ask(&wanted)?;
+        let subject = Subject::of(&runs::about(paths, &suites, &plan, &args)?);
+        if before.subject.as_ref() != Some(&subject) {
+            err!(
+                "the earlier bring-up was of another image, descriptor or suite: what it showed does not count"
+            );
+            earlier = None;
+        }
+    }
     let done =
         |rung: &Rung| earlier.iter().flat_map(Conformance::passed).any(|passed| passed.name == rung.name);
     let open: Vec<&Rung> = wanted.into_iter().filter(|rung| !done(rung)).collect();
@@ -62,19 +80,10 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         out!("every rung that was asked for has passed already");
         return Ok(ExitCode::Ok);
     }
-    let mut cases: Vec<String> = open.iter().flat_map(|rung| rung.patterns()).collect();
-    cases.push(SURVEY.to_owned());
-    let suites = Suites::with_paths(paths)?;
-    let plan =
-        suites.select(&Ask { selection: Some("bringup".into()), cases: cases.clone(), suite: None })?;
-    let ran = runs::execute(paths, &suites, &plan, &runs::Args::of_bringup(args, cases))?;
-    let mut shown = Conformance::of(&ran.ledger);
+    let (plan, run) = ask(&open)?;
+    let ran = runs::execute(paths, &suites, &plan, &run)?;
+    let mut shown = Conformance::of(&ran.ledger, &open);
     if let Some(earlier) = &earlier {
-        if earlier.subject != shown.subject {
-            err!(
-                "the earlier bring-up was of another image, descriptor or suite: what it showed does not count"
-            );
-        }
         shown = shown.after(earlier);
     }
     for place in [&folder, &ran.folder] {
@@ -83,7 +92,8 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     out!("\n{shown}");
     out!("report: {}", ran.folder.join("report.html").display());
     out!("conformance: {}", folder.join(FILES[0]).display());
-    Ok(ran.exit)
+    // A rung that failed before and was not climbed now is failed still.
+    Ok(if shown.has_failed() { ran.exit.and(ExitCode::Failed) } else { ran.exit })
 }
 
 fn rungs(only: &[String]) -> Result<Vec<&'static Rung>, CliError> {

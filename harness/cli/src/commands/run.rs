@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_boards::Catalogue;
+use shakedown_core::event::RunHead;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
 use shakedown_history::{History, Recorder};
 use shakedown_host::LockError;
@@ -17,8 +18,10 @@ use shakedown_host::lock::SlotLock;
 use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
+use tokio_util::sync::CancellationToken;
 
 use crate::compose::execute::{self, Executed, Job};
+use crate::compose::image::Chosen;
 use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
 use crate::compose::rig::{Rig as RigFile, SlotDoc};
@@ -68,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// How often `power::cuts::cold-boots` cuts the power.
-    #[arg(long, value_name = "N", default_value_t = COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=MOST_COLD_BOOTS))]
     cold_boots: u32,
     /// Leave the DUT switched on at the end, and tell how to get into it. A virtual one is held until Ctrl-C.
     #[arg(long)]
@@ -95,6 +98,9 @@ pub struct Args {
 
 /// Cold boots, where nobody says how many.
 pub(super) const COLD_BOOTS: u32 = 10;
+/// The case has 100 minutes at pace 1, 5 for each: more than any board's own deadlines. A soak
+/// repeats the case.
+pub(super) const MOST_COLD_BOOTS: i64 = 20;
 
 impl Args {
     /// A run of these cases for a bring-up.
@@ -203,6 +209,48 @@ pub fn execute(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> 
     runtime.block_on(whole(paths, suites, plan, args, &catalogue, &place, clock))
 }
 
+/// What such a run would be about. Nothing is opened or written but the image's place in the cache.
+pub(super) fn about(
+    paths: &[PathBuf],
+    suites: &Suites,
+    plan: &Plan,
+    args: &Args,
+) -> Result<RunHead, CliError> {
+    let catalogue = Catalogue::with_paths(paths)?;
+    let place = Place::find(&catalogue, args)?;
+    let simulated = place.doc()?.simulated.is_some();
+    let (runtime, _) = execute::runtime(simulated)?;
+    let own = companions(args)?;
+    let cancel = CancellationToken::new();
+    let slug = &place.board.slug;
+    let chosen = runtime.block_on(chosen(args, &catalogue, slug, plan, simulated, own, &cancel))?;
+    let id = format!("{}/{}", place.rig.doc.value.rig, place.slot);
+    let command = again::command(paths, args, &place.slot);
+    Ok(execute::head(&id, &place.board, &chosen, plan.name.clone(), suites.hash(), command))
+}
+
+/// The image under test, identified, with its companion files and its OS profile.
+async fn chosen(
+    args: &Args,
+    catalogue: &Catalogue,
+    board: &str,
+    plan: &Plan,
+    simulated: bool,
+    own: BTreeMap<String, PathBuf>,
+    cancel: &CancellationToken,
+) -> Result<Chosen, CliError> {
+    let (image, mut companions) = match (&args.image, simulated) {
+        (None, true) => {
+            let profile = catalogue.profile(args.os.as_deref().unwrap_or(reference::PROFILE))?;
+            (standin::image(&profile, "1.0.0", "run")?, BTreeMap::new())
+        }
+        _ => image_of(args, board, plan, &reference::deadline(cancel)).await?,
+    };
+    companions.extend(own);
+    let scratch = shakedown_host::dirs::cache()?;
+    image::choose(catalogue, &image, args.os.as_deref(), companions, &scratch)
+}
+
 async fn whole(
     paths: &[PathBuf],
     suites: &Suites,
@@ -228,16 +276,7 @@ async fn whole(
         Some(_) => None,
         None => Some(lock(&Caller::new(rig, paths, cancel.clone()), slot_name).await?),
     };
-    let (image, mut companions) = match (&args.image, &simulated) {
-        (None, Some(_)) => {
-            let profile = catalogue.profile(args.os.as_deref().unwrap_or(reference::PROFILE))?;
-            (standin::image(&profile, "1.0.0", "run")?, BTreeMap::new())
-        }
-        _ => image_of(args, &board.slug, plan, &reference::deadline(&cancel)).await?,
-    };
-    companions.extend(own);
-    let scratch = shakedown_host::dirs::cache()?;
-    let chosen = image::choose(catalogue, &image, args.os.as_deref(), companions, &scratch)?;
+    let chosen = chosen(args, catalogue, &board.slug, plan, simulated.is_some(), own, &cancel).await?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
     let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
     if simulated.is_some() {

@@ -208,7 +208,7 @@ fn identity(keys: &KeyPair) -> Identity {
 }
 
 /// What the run is about; the slot adds its own facts when it is open.
-fn head(
+pub(crate) fn head(
     id: &str,
     board: &Board,
     chosen: &Chosen,

@@ -222,6 +222,9 @@ impl Rig {
                 return Err(self.doc.unknown_name(&field, "capability of the board", word, known).into());
             }
         }
+        // What is shown without it is not shown with it.
+        let lacks: Vec<_> = slot.lacks.iter().map(String::as_str).collect();
+        here.hash = Sha::of(format!("{} lacks {}", board.hash, lacks.join(" ")).as_bytes());
         Ok(Arc::new(here))
     }
 
