@@ -18,7 +18,7 @@ const COMMON: [&str; 4] = ["bluetooth", "hdmi", "led", "wifi"];
 /// The whole explanation, a few dozen lines.
 pub fn explain(of: &Resolved) -> String {
     let mut text = String::new();
-    let plan = plan::ideal(&of.board, &of.facts);
+    let plan = plan::ideal(&of.board);
     hardware(&mut text, &of.board, &of.facts);
     os(&mut text, &of.board, &of.facts);
     put(&mut text, &format!("\nProvisioning: {}", plan.procedure.kind));

@@ -36,14 +36,14 @@ fn every_board_has_a_procedure_that_proves_what_it_does() {
     let mut kinds = BTreeSet::new();
     for slug in catalogue.slugs() {
         let board = catalogue.resolved(slug).unwrap();
-        let ideal = ideal(&board.board, &board.facts);
+        let ideal = ideal(&board.board);
         kinds.insert(ideal.procedure.kind);
         assert_eq!(unproven(&ideal.procedure), None, "{slug}");
         let ids: BTreeSet<_> = ideal.procedure.steps.iter().map(|step| &step.id).collect();
         assert_eq!(ids.len(), ideal.procedure.steps.len(), "{slug}: two steps of one name");
         assert_eq!(ideal.procedure.steps[0].act, Act::PowerOff, "{slug}: nothing is done under a living DUT");
         assert!(ideal.procedure.steps.iter().all(|step| !step.within.is_zero()), "{slug}");
-        match plan(&board.board, &board.facts, &full()) {
+        match plan(&board.board, &full()) {
             Ok(planned) => assert_eq!(planned, ideal, "{slug}"),
             // No rig of ours has a keyboard.
             Err(missing) => {
@@ -68,7 +68,7 @@ fn every_board_has_a_procedure_that_proves_what_it_does() {
 fn the_steps_are_those_of_the_procedure() {
     let steps = |slug: &str| {
         let board = of(slug);
-        acts(&plan(&board.board, &board.facts, &full()).unwrap().procedure)
+        acts(&plan(&board.board, &full()).unwrap().procedure)
     };
     for (slug, want) in [
         ("generic-amd64", "power-off main-to-host write-main read-back-main configure-main main-to-dut"),
@@ -107,7 +107,7 @@ fn the_steps_are_those_of_the_procedure() {
     }
     let mut board = (*of("generic-aarch64").board).clone();
     board.provision = Provision::Netboot;
-    let netboot = ideal(&board, &of("generic-aarch64").facts).procedure;
+    let netboot = ideal(&board).procedure;
     assert_eq!(acts(&netboot), "power-off configure-copy serve power-on dialogue fetch");
     assert_eq!(unproven(&netboot), None);
 }
@@ -117,7 +117,7 @@ fn without_a_verifying_step_a_procedure_is_refused() {
     let catalogue = Catalogue::embedded();
     for slug in catalogue.slugs() {
         let board = catalogue.resolved(slug).unwrap();
-        let whole = ideal(&board.board, &board.facts).procedure;
+        let whole = ideal(&board.board).procedure;
         let verifying = |act: &Act| matches!(act, Act::ReadBack { .. } | Act::ProveInternal { .. });
         let mut found = 0;
         for index in 0..whole.steps.len() {
@@ -139,7 +139,7 @@ fn without_a_verifying_step_a_procedure_is_refused() {
 fn what_a_slot_lacks_is_named_with_what_it_is_for() {
     let missing = |slug: &str, shape: &Shape| -> Vec<Wire> {
         let board = of(slug);
-        plan(&board.board, &board.facts, shape).map_or_else(|missing| missing, |_| Vec::new())
+        plan(&board.board, shape).map_or_else(|missing| missing, |_| Vec::new())
     };
     let parts = |wires: Vec<Wire>| wires.into_iter().map(|wire| wire.part).collect::<Vec<_>>().join(" ");
     let bare = Shape::default();
@@ -153,12 +153,12 @@ fn what_a_slot_lacks_is_named_with_what_it_is_for() {
     assert_eq!(wires.len(), 1, "{wires:?}");
     assert!(wires[0].why.contains("J40 pins 3 (FC REC) - 4 (GND)"), "{wires:?}");
     // Whether the jumper is needed is unknown: without it, it is planned without, and said.
-    let planned = plan(&of("revpi-connect-4").board, &of("revpi-connect-4").facts, &no_recovery).unwrap();
+    let planned = plan(&of("revpi-connect-4").board, &no_recovery).unwrap();
     assert!(!acts(&planned.procedure).contains("boot-switch"));
     assert!(planned.procedure.unknown.iter().any(|unknown| unknown.contains("jumper")), "{planned:?}");
     // An output that a step sets is taken back by that step's own undo.
     let orin = of("jetson-orin-nano-devkit-nvme");
-    let planned = plan(&orin.board, &orin.facts, &full()).unwrap().procedure;
+    let planned = plan(&orin.board, &full()).unwrap().procedure;
     let set = planned.steps.iter().find(|step| step.id == "set-recovery").unwrap();
     assert_eq!(set.undo, Some(Act::Output { name: "recovery".into(), on: false }));
     assert!(
@@ -176,7 +176,7 @@ fn effect(of: &Resolved) -> String {
     format!(
         "{}{:?}{:?}{}",
         explain(of),
-        ideal(&of.board, &of.facts),
+        ideal(&of.board),
         boot_spec(&of.board, &profile),
         // `boards show --sources`.
         sources.join(" ")

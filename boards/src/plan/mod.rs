@@ -7,9 +7,7 @@ mod procedures;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use shakedown_core::{Act, Board, Payload, Procedure, ProvStep, Redo, Shows, Side};
-
-use crate::facts::Facts;
+use shakedown_core::{Act, Board, Payload, Procedure, ProvStep, Provision, Redo, Shows, Side};
 
 /// A mux settles within 5 s (USB-SD-Mux: 1 s by its protocol; SDWire: 2-3 s until the reader is back).
 /// A person at a bench supply needs longer.
@@ -55,15 +53,15 @@ pub struct Plan {
 }
 
 /// The procedure for a board in this slot, or what the slot lacks.
-pub fn plan(board: &Board, facts: &Facts, shape: &Shape) -> Result<Plan, Vec<Wire>> {
-    let mut builder = Builder::new(Some(shape), facts);
+pub fn plan(board: &Board, shape: &Shape) -> Result<Plan, Vec<Wire>> {
+    let mut builder = Builder::new(Some(shape));
     procedures::build(&mut builder, board);
     if builder.missing.is_empty() { Ok(builder.plan(board)) } else { Err(builder.missing) }
 }
 
 /// The procedure for a board on a rig that has everything.
-pub fn ideal(board: &Board, facts: &Facts) -> Plan {
-    let mut builder = Builder::new(None, facts);
+pub fn ideal(board: &Board) -> Plan {
+    let mut builder = Builder::new(None);
     procedures::build(&mut builder, board);
     builder.plan(board)
 }
@@ -72,7 +70,6 @@ pub fn ideal(board: &Board, facts: &Facts) -> Plan {
 struct Builder<'a> {
     /// `None`: everything is there.
     shape: Option<&'a Shape>,
-    facts: &'a Facts,
     steps: Vec<ProvStep>,
     wires: Vec<Wire>,
     missing: Vec<Wire>,
@@ -80,8 +77,8 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(shape: Option<&'a Shape>, facts: &'a Facts) -> Self {
-        Self { shape, facts, steps: vec![], wires: vec![], missing: vec![], unknown: vec![] }
+    fn new(shape: Option<&'a Shape>) -> Self {
+        Self { shape, steps: vec![], wires: vec![], missing: vec![], unknown: vec![] }
     }
 
     fn plan(self, board: &Board) -> Plan {
@@ -169,8 +166,12 @@ impl<'a> Builder<'a> {
 
     fn prove_internal(&mut self, board: &Board) {
         self.wire("network", "the running system is asked what it runs from", false);
-        let target = self.facts.media.disks.clone();
-        if target.is_empty() {
+        let target = match &board.provision {
+            Provision::Flasher(how) => how.target.clone(),
+            // Their tools name none; the running system does.
+            _ => Vec::new(),
+        };
+        if target.is_empty() && matches!(board.provision, Provision::Flasher(_)) {
             self.unknown.push("the kernel's name of the internal medium (`media.disks`)".to_owned());
         }
         let whole: Duration = board.stages.iter().map(|stage| stage.within).sum();

@@ -33,6 +33,7 @@ fn main() {
         trial("a_held_slot_names_its_holder", held_slot),
         trial("nothing_selected_is_nothing_ran", nothing),
         trial("boards_are_listed_shown_and_checked", boards),
+        trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
         trial("imports_add_and_never_write_over", imports),
         trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
         trial("schemas_are_json", schemas),
@@ -580,6 +581,60 @@ async fn boards() {
     differ.says(0, &["arch\n  - armv7hf\n  + aarch64\n"]);
     let told = place.run(&["boards", "explain", "jetson-nano"]).await;
     told.says(0, &["Provisioning: tegra-recovery", "outputs.recovery", "J40 pins 3 (FC REC)", "*unknown*"]);
+}
+
+const RIG: &str = "rig: desk
+slots:
+  pi4:
+    board: raspberrypi4-64
+    power: { manual: {} }
+    consoles: { main: { command: { run: [cat] } } }
+    media: { main: { file: { path: /tmp/x.img, size: 8GiB } } }
+  cm4:
+    board: raspberrypicm4-ioboard
+    power: { manual: {} }
+    outputs: { boot-switch: { manual: {} } }
+    consoles: { main: { command: { run: [cat] } } }
+    media: { main: { file: { path: /tmp/x.img, size: 8GiB } } }
+  nano:
+    board: jetson-nano
+    power: { manual: {} }
+    consoles: { main: { command: { run: [cat] } } }
+";
+
+async fn dry_runs() {
+    let place = Place::new();
+    place.file("rig.yaml", RIG);
+    place.file("x.img", guest::image(&guest::good()));
+    let dry = |slot: &'static str| ["provision", slot, "x.img", "--dry-run"];
+    let card = place.run(&dry("pi4")).await;
+    card.says(
+        0,
+        &["x.img onto raspberrypi4-64 in desk/pi4, by sd-card", " 4. read-back-main: read `main` back"],
+    );
+    assert!(!card.out.contains("not built"), "{}", card.all());
+    let usb =
+        "usb-boot is planned, its execution is not built yet: step `set-boot-switch` (set `boot-switch`)";
+    place.run(&dry("cm4")).await.says(0, &["run rpiboot: load the mass storage loader over USB", usb]);
+    place.run(&dry("nano")).await.says(
+        2,
+        &[
+            "slot nano lacks what tegra-recovery needs:",
+            "outputs.recovery: the recovery contact: carrier A02: J40 pins 3",
+            "network: the running system is asked",
+            "`shakedown boards explain jetson-nano`",
+        ],
+    );
+    place.run(&["provision", "pi4", "none.img", "--dry-run"]).await.says(2, &["none.img: cannot be read"]);
+    place
+        .run(&["provision", "pi5", "x.img", "--dry-run"])
+        .await
+        .says(2, &["no slot `pi5`", "did you mean `pi4`?"]);
+    // What cannot be executed is refused before anything is made, opened or asked.
+    let run = place.run(&["provision", "cm4", "x.img", "--os", "reference", "--out", "out"]).await;
+    run.says(2, &[usb]);
+    assert!(!place.path("out").exists());
+    assert!(!std::path::Path::new("/tmp/x.img").exists());
 }
 
 /// What is there already is a person's: it is compared, and never written over.

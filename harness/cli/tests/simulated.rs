@@ -61,6 +61,21 @@ async fn every_rule() {
         let (outcome, ..) = run.step(step).failed.as_ref().unwrap();
         assert_eq!((outcome.word(), exit), ("infra", Some(3)), "{does}");
     }
+    // Without cases: the steps of the dry run, and the boot.
+    let made = place.path("cache/simulated");
+    let made = std::fs::read_dir(made).unwrap().next().unwrap().unwrap().path().display().to_string();
+    place.file(
+        "rig.yaml",
+        "rig: sim\nslots:\n  one:\n    board: raspberrypi4-64\n    simulated: { seed: 3 }\n",
+    );
+    let ran = place.run(&["provision", "one", &made, "--os", "reference"]).await;
+    ran.says(0, &["write image", "report: "]);
+    let provisioned = Run::read(&place.last());
+    let steps: Vec<_> = provisioned.ledger.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(steps[..3], ["power off", "write image", "inject identity"], "{steps:?}");
+    assert_eq!(provisioned.ledger.boots.len(), 1);
+    let command = &provisioned.ledger.head.as_ref().unwrap().command;
+    assert!(command.starts_with("shakedown provision one "), "{command}");
     // A slow boot is a boot; and a control image is what a run writes second.
     let (_, usual) = run(&place, "", &[]).await;
     let (exit, slow) = run(&place, "{ does: { slow: 2 } }", &[]).await;

@@ -111,8 +111,8 @@ async fn booted(
     payload: &mut Option<Sha>,
 ) -> Result<Result<BootReport, Cut>, ProvisionError> {
     provision::power_down(dut).await?;
-    let provisioned = provision::write(dut, image, false, "control run").await?;
+    let provisioned = provision::write(dut, image, false, "control run", provision::WRITE).await?;
     *payload = Some(provisioned.written.payload());
-    provision::inject(dut, &[]).await?;
+    provision::inject(dut, &[], provision::EDIT).await?;
     Ok(provision::boot(dut, &provisioned, "control run").await)
 }

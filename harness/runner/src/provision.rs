@@ -24,9 +24,9 @@ use crate::waiting::Timed;
 /// A person at a bench supply needs longer.
 const SWITCH: Duration = Duration::from_secs(120);
 /// 20 MB/s is a slow card; 64 GiB at that speed is an hour.
-const WRITE: Duration = Duration::from_secs(3600);
+pub(crate) const WRITE: Duration = Duration::from_secs(3600);
 /// A few sectors of the boot partition; a slow card needs a second for them.
-const EDIT: Duration = Duration::from_secs(60);
+pub(crate) const EDIT: Duration = Duration::from_secs(60);
 /// A console that is silent for so long behind a line break belongs to a DUT that is off: a login
 /// answers within 1.5 s even when starved, and what is in the cable's buffer is there at once.
 const SILENT: Duration = Duration::from_secs(5);
@@ -129,11 +129,12 @@ pub(crate) async fn write(
     image: &Arc<Identified>,
     only_prove: bool,
     step: &'static str,
+    within: Duration,
 ) -> Result<Provisioned, ProvisionError> {
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     to_side(storage.as_ref(), Side::Host, &by).await?;
-    let by = dut.wait(step, WRITE).at_rig_pace();
+    let by = dut.wait(step, within).at_rig_pace();
     let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
     let (sink, image, limit) = (dut.sink.clone(), image.clone(), by.clone());
     let mutable = mutable(&dut.profile);
@@ -190,11 +191,15 @@ fn mutable(profile: &OsProfile) -> Mutable {
 }
 
 /// Puts this run's identity into the configuration document on the boot partition; returns what proves it.
-pub(crate) async fn inject(dut: &LiveDut, extra: &[(String, String)]) -> Result<String, ProvisionError> {
+pub(crate) async fn inject(
+    dut: &LiveDut,
+    extra: &[(String, String)],
+    within: Duration,
+) -> Result<String, ProvisionError> {
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
-    let by = dut.wait("the configuration on the medium", EDIT).at_rig_pace();
+    let by = dut.wait("the configuration on the medium", within).at_rig_pace();
     let edits = dut.identity.edits(&dut.profile, extra);
     let boot = Select::Label(dut.profile.partitions.get("boot").cloned().unwrap_or_default());
     let file = dut.profile.config.file.clone();
@@ -248,8 +253,13 @@ pub(crate) async fn power_cycle(dut: &LiveDut) -> Result<BootReport, Cut> {
 
 /// Off, with its proof: read back, or the console's silence. `None`: there is nothing to switch.
 pub(crate) async fn power_down(dut: &LiveDut) -> Result<Option<Proof>, Fault> {
+    power_down_within(dut, SWITCH).await
+}
+
+/// The same, with the time that a procedure gives it.
+pub(crate) async fn power_down_within(dut: &LiveDut, within: Duration) -> Result<Option<Proof>, Fault> {
     let Some(power) = &dut.slot.power else { return Ok(None) };
-    let by = dut.must("power off", SWITCH);
+    let by = dut.must("power off", within);
     let mut proof = dut.waiting.on(power.set(false, &by)).await?;
     dut.console.log.mark(&Mark::PowerOff);
     if proof.seen == SeenBy::Nothing {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shakedown_core::event::Planned;
 use shakedown_core::{
     Blame, BootSpec, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Fault, Ledger, OsProfile, Outcome,
-    Shells, Sink, Slot, event,
+    Procedure, Shells, Sink, Slot, event,
 };
 use shakedown_media::Identity as Identified;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::folder::RunFolder;
 use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
+use crate::procedure::{Work, works};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
 use crate::waiting::Waiting;
@@ -39,6 +40,8 @@ pub struct Request {
     pub spec: BootSpec,
     /// The image under test, identified in this process.
     pub image: Arc<Identified>,
+    /// How it gets onto the board: one that is [`crate::executable`].
+    pub procedure: Procedure,
     /// The cases, in order of effect.
     pub cases: Vec<Arc<dyn Case>>,
     /// Attempts at each.
@@ -132,6 +135,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         spec,
         head,
         image,
+        procedure,
         cases,
         repeat,
         cold_boots,
@@ -179,7 +183,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let cases = plan(&dut, cases);
     let mut executor = Executor::new(&dut, &sink, repeat);
     let mut control = Control { image: control, written: false };
-    let halted = match provision(&dut, &sink, &image, no_flash, &extra).await {
+    let halted = match provision(&dut, &sink, &procedure, &image, no_flash, &extra).await {
         Ok(provisioned) => {
             climb_and_run(&dut, &sink, &folder, &mut executor, &provisioned, &cases, &mut control).await
         }
@@ -271,32 +275,55 @@ enum Stopped {
     Failed(String),
 }
 
+/// Executes the procedure step by step, with the times that it gives each.
 async fn provision(
     dut: &LiveDut,
     sink: &JournalSink,
+    procedure: &Procedure,
     image: &Arc<Identified>,
     no_flash: bool,
     extra: &[(String, String)],
 ) -> Result<Provisioned, Stopped> {
-    // A DUT that is on would not give its medium away, and nothing may write under it.
-    step(dut, sink, "power off", async {
-        let proof = provision::power_down(dut).await?;
-        Ok(((), provision::how_off(proof.as_ref())))
-    })
-    .await?;
-    let name = if no_flash { "prove image" } else { "write image" };
-    let provisioned = step(dut, sink, name, async {
-        let provisioned = provision::write(dut, image, no_flash, name).await?;
-        let proof = provisioned.proof();
-        Ok((provisioned, proof))
-    })
-    .await?;
-    step(dut, sink, "inject identity", async {
-        let proof = provision::inject(dut, extra).await?;
-        Ok(((), proof))
-    })
-    .await?;
-    Ok(provisioned)
+    let works = match works(procedure) {
+        Ok(works) => works,
+        Err(why) => {
+            return step(dut, sink, "plan", async { Err(ProvisionError::Refused(why.to_string())) }).await;
+        }
+    };
+    let mut provisioned = None;
+    for work in works {
+        match work {
+            // A DUT that is on would not give its medium away, and nothing may write under it.
+            Work::PowerOff(within) => {
+                step(dut, sink, "power off", async {
+                    let proof = provision::power_down_within(dut, within).await?;
+                    Ok(((), provision::how_off(proof.as_ref())))
+                })
+                .await?;
+            }
+            Work::Write(within) => {
+                let name = if no_flash { "prove image" } else { "write image" };
+                let written = step(dut, sink, name, async {
+                    let provisioned = provision::write(dut, image, no_flash, name, within).await?;
+                    let proof = provisioned.proof();
+                    Ok((provisioned, proof))
+                });
+                provisioned = Some(written.await?);
+            }
+            Work::Configure(within) => {
+                step(dut, sink, "inject identity", async {
+                    let proof = provision::inject(dut, extra, within).await?;
+                    Ok(((), proof))
+                })
+                .await?;
+            }
+        }
+    }
+    if let Some(provisioned) = provisioned {
+        return Ok(provisioned);
+    }
+    let nothing = ProvisionError::Refused("the procedure writes nothing".to_owned());
+    step(dut, sink, "plan", async { Err(nothing) }).await
 }
 
 async fn step<T>(

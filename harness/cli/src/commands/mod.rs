@@ -10,6 +10,7 @@ mod history;
 mod image;
 mod keep;
 mod nightly;
+mod provision;
 pub(crate) mod report;
 mod rigs;
 pub mod run;
@@ -61,6 +62,8 @@ enum Command {
     Runs(runs::Args),
     /// Build or look into images.
     Image(image::Args),
+    /// Bring an image onto the board in a slot, and boot it; or print the steps.
+    Provision(provision::Args),
     /// The catalogue of board types.
     Boards(boards::Args),
     /// Rig files: the slots that there are.
@@ -110,6 +113,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Gate(args) => gate::run(&cli.paths, &args),
         Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
+        Command::Provision(args) => provision::run(&cli.paths, &args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),
         Command::Power(args) => slot::power::run(&cli.paths, &args),

@@ -200,8 +200,53 @@ impl Place {
     }
 }
 
+/// A run without cases: the image is brought onto the board, and the board is booted.
+pub(super) fn provision(
+    paths: &[PathBuf],
+    slot: String,
+    image: PathBuf,
+    rig: Option<PathBuf>,
+    os: Option<String>,
+    out: Option<PathBuf>,
+) -> CliResult {
+    let args = Args {
+        board: None,
+        slot: Some(slot),
+        rig,
+        image: Some(image),
+        os,
+        companions: Vec::new(),
+        selection: None,
+        suite: None,
+        cases: Vec::new(),
+        list: false,
+        repeat: 1,
+        cold_boots: 0,
+        keep: false,
+        no_flash: false,
+        control: None,
+        sabotage: None,
+        out,
+        history: None,
+        message_format: MessageFormat::Human,
+    };
+    let plan = Plan { name: "provision".to_owned(), entries: Vec::new() };
+    let done = started(paths, &Suites::with_paths(paths)?, &plan, &args)?;
+    out!("report: {}", done.folder.join("report.html").display());
+    Ok(done.exit)
+}
+
 /// The whole run, with its reports written.
 pub fn execute(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> Result<Done, CliError> {
+    if plan.entries.is_empty() {
+        let error = CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") };
+        let what = format!("`{}` leaves nothing; `shakedown run --list` shows what there is", plan.name);
+        return Err(error.hint(what));
+    }
+    started(paths, suites, plan, args)
+}
+
+fn started(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> Result<Done, CliError> {
     let catalogue = Catalogue::with_paths(paths)?;
     let place = Place::find(&catalogue, args)?;
     let simulated = place.doc()?.simulated.is_some();
@@ -262,11 +307,6 @@ async fn whole(
 ) -> Result<Done, CliError> {
     let (rig, slot_name, board) = (&place.rig, place.slot.as_str(), place.board.clone());
     let doc = place.doc()?;
-    if plan.entries.is_empty() {
-        let error = CliError { exit: ExitCode::NothingRan, ..CliError::refused("no case is selected") };
-        let what = format!("`{}` leaves nothing; `shakedown run --list` shows what there is", plan.name);
-        return Err(error.hint(what));
-    }
     let own = companions(args)?;
     let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
@@ -293,7 +333,11 @@ async fn whole(
         cases,
         selection: plan.name.clone(),
         suites: suites.hash(),
-        command: again::command(paths, args, slot_name),
+        command: if plan.entries.is_empty() {
+            again::provisioning(paths, args, slot_name)
+        } else {
+            again::command(paths, args, slot_name)
+        },
         repeat: args.repeat,
         cold_boots: args.cold_boots,
         keep: args.keep,

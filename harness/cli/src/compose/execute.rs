@@ -99,6 +99,9 @@ pub async fn execute(
     followers: impl FnOnce(&Arc<dyn Clock>) -> Vec<Box<dyn Follower>>,
 ) -> Result<Executed, CliError> {
     let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
+    // Before anything is made or opened: what cannot be done is refused.
+    let procedure = slot::procedure(job.slot, doc, &board)?;
+    shakedown_runner::executable(&procedure).map_err(CliError::refused)?;
     let id = format!("{}/{}", rig.doc.value.rig, job.slot);
     let keys = KeyPair::generate()?;
     // The run's own time begins here, not with the build of its image.
@@ -147,6 +150,7 @@ pub async fn execute(
         head,
         spec,
         image: chosen.identity.clone(),
+        procedure,
         cases,
         repeat: job.repeat,
         cold_boots: job.cold_boots,

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use shakedown_boards::plan::{Shape, plan};
 use shakedown_core::{
-    Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Rig, Shells, Sink,
-    Slot,
+    Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Procedure, Rig,
+    Shells, Sink, Slot,
 };
 use shakedown_host::HostShells;
 use shakedown_rigs::Operator;
@@ -14,6 +15,7 @@ use shakedown_simulated::Opened;
 use super::image::Chosen;
 use super::operator::Terminal;
 use super::rig::SlotDoc;
+use crate::CliError;
 
 /// Whose slot, and for which run.
 pub struct Ask<'a> {
@@ -44,6 +46,40 @@ pub fn offers(doc: &SlotDoc) -> BTreeSet<Capability> {
         (None, Some(machine), _) => shakedown_qemu::offers(machine),
         (None, None, wiring) => shakedown_rigs::offers(&wiring.unwrap_or_default()),
     }
+}
+
+/// What it is wired with, for plans.
+fn shape(doc: &SlotDoc) -> Shape {
+    let Some(wiring) = doc.wiring() else {
+        // A machine is a process: its supply, its disk and its console are always there.
+        let main = || BTreeSet::from(["main".to_owned()]);
+        return Shape {
+            power: true,
+            outputs: BTreeSet::new(),
+            consoles: main(),
+            media: main(),
+            network: true,
+        };
+    };
+    Shape {
+        power: wiring.power.is_some(),
+        outputs: wiring.outputs.into_keys().collect(),
+        consoles: wiring.consoles.into_keys().collect(),
+        media: wiring.media.into_keys().collect(),
+        network: wiring.network.is_some(),
+    }
+}
+
+/// How an image gets onto the board in this slot; refused when the slot lacks something for it.
+pub fn procedure(name: &str, doc: &SlotDoc, board: &Board) -> Result<Procedure, CliError> {
+    let missing = match plan(board, &shape(doc)) {
+        Ok(planned) => return Ok(planned.procedure),
+        Err(missing) => missing,
+    };
+    let lines: Vec<_> = missing.iter().map(|wire| format!("{}: {}", wire.part, wire.why)).collect();
+    let how = board.provision.word();
+    Err(CliError::refused(format!("slot {name} lacks what {how} needs:\n  {}", lines.join("\n  ")))
+        .hint(format!("`shakedown boards explain {}` tells the whole procedure", board.slug)))
 }
 
 /// Opens it. Whoever holds the slot's lock is the only one to actuate, so the fence is open.

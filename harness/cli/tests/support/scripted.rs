@@ -156,6 +156,7 @@ pub(crate) async fn run(place: &Place) -> Run {
     let journal = std::fs::File::create(folder.join("journal.jsonl")).unwrap();
     let sink = JournalSink::new("by-hand", Box::new(journal), Vec::new(), clock.clone());
     let spec = shakedown_boards::boot_spec(&board, &profile);
+    let procedure = shakedown_boards::plan::ideal(&board).procedure;
     let mut doc = MachineDoc::new(MachineName::Q35);
     doc.cpus = 1;
     doc.memory = shakedown_conf::Bytes(192 << 20);
@@ -189,6 +190,7 @@ pub(crate) async fn run(place: &Place) -> Run {
         head,
         spec,
         image,
+        procedure,
         cases: vec![
             case("panics", Way::Panics),
             case("pattern", Way::Pattern),

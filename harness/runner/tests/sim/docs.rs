@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use shakedown_core::profile::{ConfigProfile, EngineProfile, LoginProfile, SshProfile};
 use shakedown_core::{
-    Arch, BadSpec, Blame, Board, BootSpec, Case, CaseId, CaseSpec, Cut, Deadline, Dut, Effect, Fut,
-    OsProfile, Provision, Seen, Sha, StageSpec,
+    Act, Arch, BadSpec, Blame, Board, BootSpec, Case, CaseId, CaseSpec, Cut, Deadline, Dut, Effect, Fut,
+    OsProfile, Payload, Procedure, ProvStep, Provision, Redo, Seen, Sha, Shows, Side, StageSpec,
 };
 
 /// The size of the medium.
@@ -172,4 +172,23 @@ pub(crate) fn case(
 /// A case that shares a reboot.
 pub(crate) fn sharing(name: &str, prepare: Does, then: Does) -> Arc<dyn Case> {
     Arc::new(Made { spec: named(name, Effect::SharesReboot), prepare, run: Box::new(|| ()), then })
+}
+
+/// As the boards' planner makes it for a card.
+pub(crate) fn procedure() -> Procedure {
+    let main = || "main".to_owned();
+    let switch = |to| Act::Switch { medium: main(), to };
+    let acts = [
+        ("power-off", Act::PowerOff),
+        ("main-to-host", switch(Side::Host)),
+        ("write-main", Act::Write { medium: main(), payload: Payload::Image }),
+        ("read-back-main", Act::ReadBack { medium: main() }),
+        ("configure-main", Act::Configure { medium: main() }),
+        ("main-to-dut", switch(Side::Dut)),
+    ];
+    let step = |(id, act): (&str, Act)| {
+        let (proof, within, redo) = (Shows::Level, Duration::from_secs(120), Redo::Step);
+        ProvStep { id: id.to_owned(), act, proof, within, undo: None, redo }
+    };
+    Procedure { kind: "sd-card", steps: acts.into_iter().map(step).collect(), unknown: Vec::new() }
 }

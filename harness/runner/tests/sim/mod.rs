@@ -212,6 +212,7 @@ impl Sim {
             head,
             spec: self.spec.clone(),
             image,
+            procedure: docs::procedure(),
             cases: self.cases.clone(),
             repeat: self.repeat,
             cold_boots: 1,

@@ -64,6 +64,27 @@ pub(super) fn command(paths: &[PathBuf], args: &Args, slot: &str) -> String {
     words.join(" ")
 }
 
+/// The same of a run without cases, which is a command of its own.
+pub(super) fn provisioning(paths: &[PathBuf], args: &Args, slot: &str) -> String {
+    let mut words = vec!["shakedown".to_owned(), "provision".to_owned(), quote(slot)];
+    let file = |path: &PathBuf| quote(&path.display().to_string());
+    words.extend(args.image.as_ref().map(file));
+    for path in paths {
+        words.extend(["--path".to_owned(), file(path)]);
+    }
+    let variable = std::env::var_os("SHAKEDOWN_RIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(rig) = args.rig.as_ref().or(variable.as_ref()) {
+        words.extend(["--rig".to_owned(), file(rig)]);
+    }
+    if let Some(os) = &args.os {
+        words.extend(["--os".to_owned(), quote(os)]);
+    }
+    if let Some(out) = &args.out {
+        words.extend(["--out".to_owned(), file(out)]);
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
