@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use regex_automata::util::syntax;
+use regex_syntax::hir::{Hir, HirKind};
 use shakedown_conf::{Loaded, Place, Problem, Span, nearest};
 use shakedown_core::{BadSpec, Blame, Seen, StageSpec};
 
@@ -254,9 +255,34 @@ pub(crate) fn check_pattern<T>(from: &Loaded<T>, field: &str, pattern: &str) -> 
     if pattern.is_empty() {
         return Err(from.invalid(field, "an empty pattern matches everywhere").into());
     }
-    syntax::parse_with(pattern, &bytes).map(drop).map_err(|error| {
+    let parsed = syntax::parse_with(pattern, &bytes).map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or(&text).trim_start_matches("error: ");
-        from.invalid(field, format!("not a regular expression: {last}")).into()
-    })
+        from.invalid(field, format!("not a regular expression: {last}"))
+    })?;
+    if states(&parsed) > STATES {
+        let what = format!("a regular expression of more than {STATES} states: its repetitions multiply");
+        return Err(from.invalid(field, what).into());
+    }
+    Ok(())
+}
+
+/// The longest patterns of ours have a few hundred.
+const STATES: u64 = 20_000;
+
+/// About how many states it takes to match this, with its repetitions written out. Compiling it
+/// would tell, and costs too much for each load.
+fn states(of: &Hir) -> u64 {
+    match of.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) => 1,
+        HirKind::Literal(text) => text.0.len() as u64,
+        HirKind::Capture(inner) => states(&inner.sub),
+        HirKind::Repetition(inner) => {
+            let times = inner.max.unwrap_or(inner.min.saturating_add(1));
+            states(&inner.sub).saturating_mul(u64::from(times.max(1)))
+        }
+        HirKind::Concat(all) | HirKind::Alternation(all) => {
+            all.iter().map(states).fold(1, u64::saturating_add)
+        }
+    }
 }

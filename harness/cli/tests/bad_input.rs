@@ -33,6 +33,7 @@ fn main() {
         trial("a_held_slot_names_its_holder", held_slot),
         trial("nothing_selected_is_nothing_ran", nothing),
         trial("boards_are_listed_shown_and_checked", boards),
+        trial("a_recording_is_looked_at_as_a_boot", replays),
         trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
         trial("imports_add_and_never_write_over", imports),
         trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
@@ -581,6 +582,38 @@ async fn boards() {
     differ.says(0, &["arch\n  - armv7hf\n  + aarch64\n"]);
     let told = place.run(&["boards", "explain", "jetson-nano"]).await;
     told.says(0, &["Provisioning: tegra-recovery", "outputs.recovery", "J40 pins 3 (FC REC)", "*unknown*"]);
+}
+
+async fn replays() {
+    let place = Place::new();
+    let recordings = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards/recordings");
+    let file = |name: &str| recordings.join(name).display().to_string();
+    let replay = |name: &str, board: &'static str| {
+        let file = file(name);
+        let place = &place;
+        async move { place.run(&["replay", &file, "--board", board]).await }
+    };
+    replay("generic-amd64/reference-boot.cast", "generic-amd64").await.says(
+        0,
+        &[
+            "firmware            -    not shown, which it may",
+            "kernel          7.4",
+            "Linux version 6.1.0",
+            "cannot show: shell, ready",
+            "up, as far as",
+        ],
+    );
+    let panic = replay("generic-amd64/panic-no-root.cast", "generic-amd64").await;
+    panic.says(1, &["failed: ", "VFS: ", "known-bad line `no-root`", "login               -    not reached"]);
+    replay("generic-amd64/floating-line.cast", "generic-amd64").await.says(3, &["failed: "]);
+    // Another board's stages are not these.
+    replay("generic-aarch64/reference-uboot.cast", "generic-aarch64").await.says(0, &["U-Boot 20"]);
+    place.file("broken.cast", "{\"version\": 2}\n[0.1, \"o\"\n[0.2, \"o\", \"x\"]\n");
+    place.run(&["replay", "broken.cast", "--board", "generic-amd64"]).await.says(2, &["broken.cast: line 2"]);
+    place
+        .run(&["replay", "none.cast", "--board", "generic-amd64"])
+        .await
+        .says(2, &["none.cast: No such file"]);
 }
 
 const RIG: &str = "rig: desk

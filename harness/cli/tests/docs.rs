@@ -42,6 +42,19 @@ fn the_examples_of_adding_a_board_are_accepted() {
     }
 }
 
+/// The page's board is accepted, and what the page says of it is so.
+#[test]
+fn the_example_of_porting_a_board_is_accepted() {
+    let [board] = &blocks("porting-a-board.md")[..] else { panic!("one block") };
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("catalogue")).unwrap();
+    std::fs::write(place.path().join("catalogue/my-gateway.yaml"), board).unwrap();
+    let own = Catalogue::with_paths(&[place.path().to_owned()]).unwrap();
+    let found = own.resolved("my-gateway").unwrap();
+    let told = shakedown_boards::explain(&found);
+    assert!(told.contains("Provisioning: sd-card") && told.contains("boot loader      *unknown*"), "{told}");
+}
+
 #[test]
 fn the_example_of_simulated_slots_is_accepted() {
     let [rig] = &blocks("simulated.md")[..] else { panic!("one block") };

@@ -53,7 +53,7 @@ fn generate() -> anyhow::Result<()> {
             .env("SHAKEDOWN_BLESS", "1")
             .run()
     };
-    of("shakedown-boards", &["catalogue", "import", "plan", "porter"])?;
+    of("shakedown-boards", &["catalogue", "import", "plan", "porter", "reference"])?;
     of("shakedown-rigs", &["slot"])?;
     of("shakedown-suites", &["embedded"])?;
     of("shakedown", &["docs"])?;

@@ -109,6 +109,8 @@ pub(crate) const STAGES: &[Stage] = &[
             "catalogue",
             "import",
             "plan",
+            "memory",
+            "reference",
             "porter",
             "embedded",
             "steps",

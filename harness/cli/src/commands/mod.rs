@@ -11,6 +11,7 @@ mod image;
 mod keep;
 mod nightly;
 mod provision;
+mod replay;
 pub(crate) mod report;
 mod rigs;
 pub mod run;
@@ -64,6 +65,8 @@ enum Command {
     Image(image::Args),
     /// Bring an image onto the board in a slot, and boot it; or print the steps.
     Provision(provision::Args),
+    /// Look at a recorded console as a boot of a board: its stages with their times, and how it ended.
+    Replay(replay::Args),
     /// The catalogue of board types.
     Boards(boards::Args),
     /// Rig files: the slots that there are.
@@ -114,6 +117,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Provision(args) => provision::run(&cli.paths, &args),
+        Command::Replay(args) => replay::run(&cli.paths, &args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),
         Command::Power(args) => slot::power::run(&cli.paths, &args),

@@ -221,7 +221,7 @@ pub(super) fn provision(
         cases: Vec::new(),
         list: false,
         repeat: 1,
-        cold_boots: 0,
+        cold_boots: COLD_BOOTS,
         keep: false,
         no_flash: false,
         control: None,
