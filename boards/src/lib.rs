@@ -36,6 +36,7 @@ mod origin;
 pub mod plan;
 mod profile;
 mod schema;
+mod sketch;
 mod sources;
 mod text;
 
@@ -46,3 +47,4 @@ pub use explain::{explain, procedure};
 pub use facts::Facts;
 pub use origin::Origin;
 pub use schema::schemas;
+pub use sketch::sketch;

@@ -34,6 +34,7 @@ fn main() {
         trial("nothing_selected_is_nothing_ran", nothing),
         trial("boards_are_listed_shown_and_checked", boards),
         trial("a_recording_is_looked_at_as_a_boot", replays),
+        trial("a_new_board_is_proposed_from_a_log", new_boards),
         trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
         trial("imports_add_and_never_write_over", imports),
         trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
@@ -603,8 +604,18 @@ async fn replays() {
             "up, as far as",
         ],
     );
-    let panic = replay("generic-amd64/panic-no-root.cast", "generic-amd64").await;
-    panic.says(1, &["failed: ", "VFS: ", "known-bad line `no-root`", "login               -    not reached"]);
+    let none = replay("generic-aarch64/edk2-no-medium.cast", "generic-aarch64").await;
+    none.says(
+        1,
+        &[
+            "failed: the UEFI firmware finds nothing to boot",
+            "known-bad line `uefi-nothing-to-boot`",
+            "login               -    not reached",
+        ],
+    );
+    // A kernel that QEMU starts itself, where the board wants GRUB before it.
+    let direct = replay("generic-amd64/panic-no-root.cast", "generic-amd64").await;
+    direct.says(3, &["failed: kernel was seen before bootloader"]);
     replay("generic-amd64/floating-line.cast", "generic-amd64").await.says(3, &["failed: "]);
     // Another board's stages are not these.
     replay("generic-aarch64/reference-uboot.cast", "generic-aarch64").await.says(0, &["U-Boot 20"]);
@@ -668,6 +679,25 @@ async fn dry_runs() {
     run.says(2, &[usb]);
     assert!(!place.path("out").exists());
     assert!(!std::path::Path::new("/tmp/x.img").exists());
+}
+
+async fn new_boards() {
+    let place = Place::new();
+    let log = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../boards/recordings/generic-aarch64/reference-uboot.cast");
+    let log = log.display().to_string();
+    let args = ["boards", "new", "my-board", "--from-log", &log];
+    place
+        .run(&args)
+        .await
+        .says(0, &["board: my-board", "arch: aarch64  # reference-uboot.cast:", "tty: [ttyAMA0]"]);
+    let into = [&args[..], &["--into", "own"]].concat();
+    place.run(&into).await.says(0, &["own/catalogue/my-board.yaml: fill the gaps"]);
+    place.run(&into).await.says(2, &["own/catalogue/my-board.yaml is there already"]);
+    // It says itself what it lacks.
+    place.run(&["--path", "own", "boards", "check"]).await.says(2, &["my-board.yaml:3:1", "is missing"]);
+    place.run(&["boards", "new", "x", "--from-log", "none.log"]).await.says(2, &["none.log: No such file"]);
+    place.run(&["boards", "new", "x", "--family", "ubot"]).await.says(2, &["unknown family `ubot`"]);
 }
 
 /// What is there already is a person's: it is compared, and never written over.

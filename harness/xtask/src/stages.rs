@@ -111,6 +111,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "plan",
             "memory",
             "reference",
+            "sketch",
             "porter",
             "embedded",
             "steps",

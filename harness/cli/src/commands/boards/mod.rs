@@ -2,6 +2,7 @@
 
 mod import;
 mod list;
+mod new;
 mod show;
 
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ enum Command {
         /// Its slug, or another name of it.
         slug: String,
     },
+    /// A first descriptor of a new board, from a console's log where there is one; each proposal cites its line.
+    New(new::Args),
     /// Makes descriptors of a document of device types like balena's (JSON).
     Import(import::Args),
 }
@@ -54,6 +57,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
             crate::say::to_out(format_args!("{text}"));
             Ok(ExitCode::Ok)
         }
+        Command::New(args) => new::run(&catalogue, args),
         Command::Import(args) => import::run(paths, args),
         Command::Check => {
             let errors = catalogue.check();
