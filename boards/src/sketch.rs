@@ -1,13 +1,15 @@
 //! A first descriptor of a board that nobody knows yet, from what its console said. It proposes and
 //! cites; a person decides.
 
-use std::fmt::Write;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
+use shakedown_core::Arch;
 
 use crate::catalogue::Catalogue;
-use crate::doc::SeenDoc;
+use crate::doc::{ArchDoc, SeenDoc};
 use crate::error::BoardsError;
 use crate::layers;
 use crate::text::{list, scalar};
@@ -81,7 +83,7 @@ pub fn sketch(
         put(&format!("# memory, {name}:{number}: {memory}"));
     }
     if let Some(line) = lines.iter().rev().find(|line| line.text.trim_end().ends_with("login:")) {
-        put(&format!("# login, {name}:{}: {} (for the OS profile)", line.number, line.text.trim()));
+        put(&format!("# login, which is the OS profile's, {name}:{}: {}", line.number, line.text.trim()));
     }
     Ok(text)
 }
@@ -139,7 +141,7 @@ fn console(lines: &[Line]) -> Option<(usize, String, Option<u32>)> {
     })
 }
 
-/// The families that were named, or the one of which the log shows most stages.
+/// The families that were named, or those that together have the stages that the log shows.
 fn propose(named: &[String], lines: &[Line], catalogue: &Catalogue) -> Result<Vec<Fit>, BoardsError> {
     let shelf = catalogue.families();
     if !named.is_empty() {
@@ -154,23 +156,36 @@ fn propose(named: &[String], lines: &[Line], catalogue: &Catalogue) -> Result<Ve
             })
             .collect();
     }
-    let mut best: Option<Fit> = None;
+    let arch = arch(lines).map(|(_, arch)| arch);
+    let mut fits = Vec::new();
     for (name, family) in shelf {
+        let own = family.load()?;
+        let other = |own: ArchDoc| arch.as_ref().is_none_or(|arch| Arch::from(own).to_string() != *arch);
         // Families of facts are for boards of which those facts are known.
-        let facts = family.load()?;
-        if lines.is_empty() || !facts.value.sources.is_empty() || facts.value.arch.is_some() {
-            continue;
-        }
-        let fit = fit(name, lines, catalogue)?;
-        let better = |old: &Fit| {
-            let (new, old) = ((fit.seen.len(), old.stages), (old.seen.len(), fit.stages));
-            new > old
-        };
-        if !fit.seen.is_empty() && best.as_ref().is_none_or(better) {
-            best = Some(fit);
+        if !lines.is_empty() && own.value.sources.is_empty() && !own.value.arch.is_some_and(other) {
+            fits.push(fit(name, lines, catalogue)?);
         }
     }
-    Ok(best.into_iter().collect())
+    // Those that show most of what is not shown yet, the ones with fewest stages beside that first.
+    let (mut chosen, mut shown) = (Vec::<Fit>::new(), BTreeSet::new());
+    loop {
+        let new = |fit: &Fit| fit.seen.iter().filter(|(stage, _)| !shown.contains(stage)).count();
+        let Some(best) = fits
+            .iter()
+            .enumerate()
+            .max_by_key(|(index, fit)| (new(fit), Reverse(fit.stages), Reverse(*index)))
+        else {
+            break;
+        };
+        if new(best.1) == 0 {
+            break;
+        }
+        let fit = fits.swap_remove(best.0);
+        shown.extend(fit.seen.iter().map(|(stage, _)| stage.clone()));
+        chosen.push(fit);
+    }
+    chosen.sort_by_key(|fit| fit.seen.iter().map(|(_, line)| *line).min());
+    Ok(chosen)
 }
 
 /// Which of a family's stages, its own and those that it takes from others, the log shows.
