@@ -73,10 +73,10 @@ fn play(
     let (mut runs, mut looks, mut book) = (Vec::new(), Vec::new(), Vec::new());
     let mut left = vec![false; night.slots().len()];
     while !left.iter().all(|left| *left) {
-        for slot in 0..left.len() {
+        for (slot, left) in left.iter_mut().enumerate() {
             match night.next(slot) {
-                _ if left[slot] => {}
-                Order::Leave => left[slot] = true,
+                _ if *left => {}
+                Order::Leave => *left = true,
                 Order::Wait => {}
                 Order::Check => {
                     looks.push(slot);
