@@ -186,7 +186,7 @@ fn tally(cases: &[CaseView<'_>]) -> String {
     out
 }
 
-/// ` on generic-amd64 (shakedown-reference 1.0.0)`.
+/// `, on generic-amd64 (shakedown-reference 1.0.0)`; a simulated slot is told, since it tests no OS.
 fn on_what(ledger: &Ledger) -> String {
     let Some(head) = &ledger.head else { return String::new() };
     let os = match (&head.image.os, &head.image.version) {
@@ -194,7 +194,8 @@ fn on_what(ledger: &Ledger) -> String {
         (Some(os), None) => text::line(os),
         (None, _) => format!("image {}", head.image.payload.short()),
     };
-    format!(", on {} ({os})", text::line(&head.board))
+    let simulated = if head.facts.contains_key("simulated") { " (simulated)" } else { "" };
+    format!(", on {}{simulated} ({os})", text::line(&head.board))
 }
 
 /// Where a run stopped that was not let end.
@@ -234,5 +235,20 @@ fn boot_place(boot: &shakedown_core::ledger::Boot) -> String {
     match boot.stages.last() {
         Some(stage) => format!("{}, after stage {}", text::line(&boot.how), text::line(&stage.name)),
         None => format!("{}, before its first stage", text::line(&boot.how)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_on_a_simulated_slot_says_so() {
+        let text = include_bytes!("../corpus/real-amd64.jsonl");
+        let mut ledger = Ledger::of(&shakedown_core::journal::read(text));
+        assert!(!verdict(&ledger).contains("simulated"), "{}", verdict(&ledger));
+        let head = ledger.head.as_mut().expect("a head");
+        head.facts.insert("simulated".into(), "seed 3".into());
+        assert!(verdict(&ledger).contains("on generic-amd64 (simulated) ("), "{}", verdict(&ledger));
     }
 }

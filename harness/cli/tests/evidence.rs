@@ -54,9 +54,38 @@ fn a_history_is_filled_and_asked() {
     let report = place.path().join("kcidb.json");
     let (_, text) = history(&["export", "--kcidb", "our_lab"]);
     std::fs::write(&report, text).unwrap();
-    assert_eq!(history(&["import", "kcidb", path(&report)]).1, "5 new attempts\n");
+    let told = "0 new attempts\n1 runs are in the history by themselves: nothing was added of them\n";
+    assert_eq!(history(&["import", "kcidb", path(&report)]).1, told);
     let (code, text) = history(&["--case", "os::release::slug"]);
-    assert!(code == Some(0) && text.matches("pass").count() == 2, "{text}");
+    assert!(code == Some(0) && text.matches("pass").count() == 1, "{text}");
+}
+
+#[test]
+fn what_history_cannot_use_is_refused_with_its_place() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("history.sqlite");
+    let history = |args: &[&str]| {
+        let output = shakedown(&[&["history", "--history", path(&file)], args].concat());
+        (output.status.code(), said(&output))
+    };
+    history(&["add", path(&corpus().join("real-amd64.jsonl"))]);
+    let bad = place.path().join("bad.jsonl");
+    std::fs::write(&bad, "").unwrap();
+    let (code, text) = history(&["add", path(&bad)]);
+    assert!(code == Some(2) && text.contains("bad.jsonl: run "), "{text}");
+    for (args, says) in [
+        (&["flakes", "--bad", "pass"][..], "flakes cannot use pass or skip"),
+        (&["flakes", "--outcome", "fail"], "flakes cannot use outcome"),
+        (&["trend", "boot.kernel", "--case", "os::release::slug"], "cannot use case"),
+        (&["diff", "1.0.0", "1.0.0", "--case", "os::*"], "diff cannot use case"),
+    ] {
+        let (code, text) = history(args);
+        assert!(code == Some(2) && text.contains(says), "{args:?}: {text}");
+    }
+    let drawing = place.path().join("none.svg");
+    let (code, text) = history(&["trend", "boot.kernel", "--of", "nothing", "--svg", path(&drawing)]);
+    assert!(code == Some(0) && text.contains("no values") && text.contains("no drawing"), "{text}");
+    assert!(!drawing.exists());
 }
 
 /// A bench of simulated runs. They are sealed by hand here: what a simulated slot says is never
@@ -131,6 +160,11 @@ impl Bench {
 fn the_three_answers_have_their_codes_their_files_and_their_attestation() {
     let bench = Bench::new();
     assert_eq!((bench.run(""), bench.run("")), (Some(0), Some(0)));
+    let history =
+        |more: &[&str]| bench.shakedown(&[&["history", "--history", "history.sqlite"], more].concat()).1;
+    let (without, with) = (history(&[]), history(&["--simulated"]));
+    assert!(without.contains("no such run") && without.contains("2 runs on simulated slots"), "{without}");
+    assert!(with.matches("(simulated)").count() == 2 && !with.contains("left out"), "{with}");
     bench.policy(2);
     let (code, text) = bench.gate(&[]);
     assert!(code == Some(4) && text.contains("no run signed its journal"), "{text}");

@@ -78,6 +78,8 @@ async fn every_rule() {
     assert!(command.starts_with("shakedown provision one "), "{command}");
     // A slow boot is a boot; and a control image is what a run writes second.
     let (_, usual) = run(&place, "", &[]).await;
+    let verdict = &usual.ledger.end.as_ref().unwrap().1;
+    assert!(verdict.contains("on generic-amd64 (simulated) ("), "{verdict}");
     let (exit, slow) = run(&place, "{ does: { slow: 2 } }", &[]).await;
     let ready = |run: &Run| run.ledger.boots[0].stages.last().unwrap().after;
     let times = ready(&slow).as_secs_f64() / ready(&usual).as_secs_f64();

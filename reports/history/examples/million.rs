@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "trend boot.kernel, 200 values",
             Box::new(|h| h.trend("boot.kernel", None, &any, 200).map(|t| t.points.len())),
         ),
-        ("diff of two images", Box::new(|h| h.diff(&before, &last, None).map(|diff| diff.compared))),
+        ("diff of two images", Box::new(|h| h.diff(&before, &last, &any).map(|diff| diff.compared))),
         ("images", Box::new(|h| h.images(&any).map(|rows| rows.len()))),
     ];
     drop(history);

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::params;
+use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
 
 use crate::error::HistoryError;
+use crate::filter::{Filter, Over, Where};
 use crate::flakes::{By, Tally};
 use crate::query::ImageRow;
-use crate::stats::{Alternative, fisher, mann_whitney, median};
+use crate::stats::{Alternative, fisher, least_p, mann_whitney, median};
 use crate::store::History;
 use crate::word::Word;
 
@@ -91,7 +92,8 @@ pub struct Diff {
     pub slower: Vec<Shift>,
     /// Better with significance.
     pub faster: Vec<Shift>,
-    /// How many measures had values enough on both.
+    /// How many measures had values enough on both for a change to be told at all: the clearest one
+    /// of so many values is below [`ALPHA`].
     pub compared: usize,
     /// New lines of the kernel; `None` when one image has no run with a kernel log.
     pub complaints: Option<Vec<Complaint>>,
@@ -100,9 +102,20 @@ pub struct Diff {
 type Values = BTreeMap<(String, String, i64), (String, bool, Vec<f64>)>;
 
 impl History {
-    /// Compares what is known of two images, on one board or on all of them.
-    pub fn diff(&self, before: &str, after: &str, board: Option<&str>) -> Result<Diff, HistoryError> {
-        let board = board.map(|board| self.named("board", board)).transpose()?;
+    /// Compares what is known of two images on the boards and slots and of the times that the filter
+    /// names. Its other fields are refused.
+    pub fn diff(&self, before: &str, after: &str, filter: &Filter) -> Result<Diff, HistoryError> {
+        let useless = |got, why| HistoryError::Useless { question: "diff".to_owned(), got, why };
+        for (given, got, why) in [
+            (filter.image.is_some(), "image", "it has two of its own"),
+            (filter.run.is_some(), "run", "a run has one image, and this compares two"),
+            (filter.case.is_some(), "case", "it tells all that changed"),
+            (filter.outcome.is_some(), "outcome", "it compares how attempts ended"),
+        ] {
+            if given {
+                return Err(useless(got, why));
+            }
+        }
         let (a, b) = (self.image_id(before)?, self.image_id(after)?);
         let mut diff = Diff {
             before: self.image(before)?,
@@ -114,15 +127,15 @@ impl History {
             slower: Vec::new(),
             faster: Vec::new(),
             compared: 0,
-            complaints: self.new_complaints(a, b, board)?,
+            complaints: self.new_complaints(a, b, filter)?,
         };
-        self.cases(&mut diff, a, b, board)?;
-        self.shifts(&mut diff, a, b, board)?;
+        self.cases(&mut diff, a, b, filter)?;
+        self.shifts(&mut diff, a, b, filter)?;
         Ok(diff)
     }
 
-    fn cases(&self, diff: &mut Diff, a: i64, b: i64, board: Option<i64>) -> Result<(), HistoryError> {
-        let (before, after) = (self.tallies(a, board)?, self.tallies(b, board)?);
+    fn cases(&self, diff: &mut Diff, a: i64, b: i64, filter: &Filter) -> Result<(), HistoryError> {
+        let (before, after) = (self.tallies(a, filter)?, self.tallies(b, filter)?);
         for (key, then) in &before {
             let now = after.get(key).copied().unwrap_or_default();
             if now.all == 0 && then.all > 0 {
@@ -157,25 +170,41 @@ impl History {
     }
 
     /// Failures and decided attempts by case and board.
-    fn tallies(&self, image: i64, board: Option<i64>) -> Result<BTreeMap<(i64, i64), Tally>, HistoryError> {
-        let mut ask = self.db.prepare_cached(
-            "SELECT k.now, a.board, sum(a.fail), sum(a.fail + a.pass) FROM by_image AS a
-             JOIN kase AS k ON k.id = a.kase
-             WHERE a.image = ?1 AND (?2 IS NULL OR a.board = ?2) GROUP BY 1, 2",
-        )?;
-        let rows = ask.query_map(params![image, board], |row| {
+    fn tallies(&self, image: i64, filter: &Filter) -> Result<BTreeMap<(i64, i64), Tally>, HistoryError> {
+        let (table, sums, all) = if filter.is_rolled_up() {
+            let mut all = self.conditions(filter, Over::RollUp)?;
+            all.and("a.image = ?", image);
+            (self.rolled("by_image", filter)?, "sum(a.fail), sum(a.fail + a.pass)".to_owned(), all)
+        } else {
+            let (pass, fail) = (Word::Pass.number(), Word::Fail.number());
+            let sums = format!("sum(a.outcome = {fail}), sum(a.outcome IN ({pass}, {fail}))");
+            ("attempt".to_owned(), sums, self.rows_of(image, filter)?)
+        };
+        let mut ask = self.db.prepare_cached(&format!(
+            "SELECT k.now, a.board, {sums} FROM {table} AS a
+             JOIN kase AS k ON k.id = a.kase{} GROUP BY 1, 2",
+            all.sql()
+        ))?;
+        let rows = ask.query_map(params_from_iter(&all.values), |row| {
             let tally = Tally { bad: row.get::<_, i64>(2)? as u64, all: row.get::<_, i64>(3)? as u64 };
             Ok(((row.get(0)?, row.get(1)?), tally))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn shifts(&self, diff: &mut Diff, a: i64, b: i64, board: Option<i64>) -> Result<(), HistoryError> {
-        let (before, after) = (self.values(a, board)?, self.values(b, board)?);
+    /// The conditions on attempts with an image; by their runs, which are few.
+    fn rows_of(&self, image: i64, filter: &Filter) -> Result<Where, HistoryError> {
+        let mut all = self.conditions(filter, Over::Rows)?;
+        all.and("a.run IN (SELECT id FROM run WHERE image = ?)", image);
+        Ok(all)
+    }
+
+    fn shifts(&self, diff: &mut Diff, a: i64, b: i64, filter: &Filter) -> Result<(), HistoryError> {
+        let (before, after) = (self.values(a, filter)?, self.values(b, filter)?);
         for ((measure, context, place), (unit, higher, then)) in before {
             let key = (measure, context, place);
             let Some((_, _, now)) = after.get(&key) else { continue };
-            if then.len() < LEAST || now.len() < LEAST {
+            if then.len() < LEAST || now.len() < LEAST || least_p(then.len(), now.len()) >= ALPHA {
                 continue;
             }
             diff.compared += 1;
@@ -207,25 +236,29 @@ impl History {
     }
 
     /// All numbers of an image, and how long its passing cases took.
-    fn values(&self, image: i64, board: Option<i64>) -> Result<Values, HistoryError> {
+    fn values(&self, image: i64, filter: &Filter) -> Result<Values, HistoryError> {
         let mut all = Values::new();
-        let mut ask = self.db.prepare_cached(
+        let mut only = self.conditions(filter, Over::Rows)?;
+        only.and("a.image = ?", image);
+        let mut ask = self.db.prepare_cached(&format!(
             "SELECT m.name, a.context, a.board, a.value, a.unit, a.higher FROM measure AS a
-             JOIN metric AS m ON m.id = a.metric
-             WHERE a.image = ?1 AND (?2 IS NULL OR a.board = ?2)",
-        )?;
-        let mut rows = ask.query(params![image, board])?;
+             JOIN metric AS m ON m.id = a.metric{}",
+            only.sql()
+        ))?;
+        let mut rows = ask.query(params_from_iter(&only.values))?;
         while let Some(row) = rows.next()? {
             let key = (row.get(0)?, row.get(1)?, row.get(2)?);
             let value = all.entry(key).or_insert((row.get(4)?, row.get(5)?, Vec::new()));
             value.2.push(row.get(3)?);
         }
-        let mut ask = self.db.prepare_cached(
-            "SELECT n.name, a.board, a.took / 1000.0 FROM run AS r JOIN attempt AS a ON a.run = r.id
-             JOIN kase AS k ON k.id = a.kase JOIN kase AS n ON n.id = k.now
-             WHERE r.image = ?1 AND (?2 IS NULL OR r.board = ?2) AND a.outcome = ?3",
-        )?;
-        let mut rows = ask.query(params![image, board, Word::Pass.number()])?;
+        let mut only = self.rows_of(image, filter)?;
+        only.and("a.outcome = ?", Word::Pass.number());
+        let mut ask = self.db.prepare_cached(&format!(
+            "SELECT n.name, a.board, a.took / 1000.0 FROM attempt AS a
+             JOIN kase AS k ON k.id = a.kase JOIN kase AS n ON n.id = k.now{}",
+            only.sql()
+        ))?;
+        let mut rows = ask.query(params_from_iter(&only.values))?;
         while let Some(row) = rows.next()? {
             let key = ("duration".to_owned(), row.get(0)?, row.get(1)?);
             let value = all.entry(key).or_insert_with(|| ("s".to_owned(), false, Vec::new()));
@@ -239,10 +272,10 @@ impl History {
         &self,
         a: i64,
         b: i64,
-        board: Option<i64>,
+        filter: &Filter,
     ) -> Result<Option<Vec<Complaint>>, HistoryError> {
-        let (_, lines_before, runs_before) = self.complaints(a, board)?;
-        let (after, _, runs_after) = self.complaints(b, board)?;
+        let (_, lines_before, runs_before) = self.complaints(a, filter)?;
+        let (after, _, runs_after) = self.complaints(b, filter)?;
         if runs_before == 0 || runs_after == 0 {
             return Ok(None);
         }
@@ -254,19 +287,21 @@ impl History {
     fn complaints(
         &self,
         image: i64,
-        board: Option<i64>,
+        filter: &Filter,
     ) -> Result<(Vec<Complaint>, BTreeSet<String>, u64), HistoryError> {
+        let mut only = self.conditions(filter, Over::Runs)?;
+        only.and("a.image = ?", image);
+        let only_sql = only.sql();
         let runs: i64 = self.db.query_row(
-            "SELECT count(*) FROM run WHERE image = ?1 AND (?2 IS NULL OR board = ?2) AND kernel_heard",
-            params![image, board],
+            &format!("SELECT count(*) FROM run AS a{only_sql} AND a.kernel_heard"),
+            params_from_iter(&only.values),
             |row| row.get(0),
         )?;
-        let mut ask = self.db.prepare_cached(
-            "SELECT c.line, min(d.sample), count(*) FROM run AS r JOIN complained AS d ON d.run = r.id
-             JOIN complaint AS c ON c.id = d.complaint
-             WHERE r.image = ?1 AND (?2 IS NULL OR r.board = ?2) GROUP BY c.id ORDER BY 3 DESC, 1",
-        )?;
-        let rows = ask.query_map(params![image, board], |row| {
+        let mut ask = self.db.prepare_cached(&format!(
+            "SELECT c.line, min(d.sample), count(*) FROM run AS a JOIN complained AS d ON d.run = a.id
+             JOIN complaint AS c ON c.id = d.complaint{only_sql} GROUP BY c.id ORDER BY 3 DESC, 1"
+        ))?;
+        let rows = ask.query_map(params_from_iter(&only.values), |row| {
             let runs = row.get::<_, i64>(2)? as u64;
             Ok(Complaint { line: row.get(0)?, sample: row.get(1)?, runs, of: 0 })
         })?;

@@ -51,6 +51,16 @@ pub enum HistoryError {
         /// What was expected and what was got.
         what: String,
     },
+    /// What a question cannot use, and must not leave out in silence.
+    #[error("{question} cannot use {got}: {why}")]
+    Useless {
+        /// `flakes`, `diff`, `the trend of …`.
+        question: String,
+        /// What was asked for: `outcome`, `case`.
+        got: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
     /// A name that is not in the history.
     #[error("the history has no {kind} `{got}`{}", has(near.as_deref()))]
     Unknown {

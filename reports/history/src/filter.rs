@@ -25,6 +25,26 @@ pub struct Filter {
     pub until: Option<jiff::Timestamp>,
     /// A run's id.
     pub run: Option<String>,
+    /// Also runs on simulated slots: they say nothing of an image. A run that is named is there
+    /// anyway.
+    pub simulated: bool,
+}
+
+/// What a query calls `a`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// `run`.
+    Runs,
+    /// `attempt` or `measure`.
+    Rows,
+    /// A roll-up, or what [`History::rolled`] makes of it.
+    RollUp,
+}
+
+impl Over {
+    fn time(self) -> &'static str {
+        if self == Self::Runs { "started" } else { "at" }
+    }
 }
 
 /// The conditions of a query over `attempt AS a` (or `run AS a`), and their values.
@@ -41,6 +61,11 @@ impl Where {
         self.conditions.push(condition.replacen('?', &format!("?{}", self.values.len()), 1));
     }
 
+    /// Adds a condition without a value.
+    fn plainly(&mut self, condition: &str) {
+        self.conditions.push(condition.to_owned());
+    }
+
     /// The clause; empty when there is no condition.
     pub(crate) fn sql(&self) -> String {
         if self.conditions.is_empty() {
@@ -54,7 +79,7 @@ impl Where {
 impl Filter {
     /// Whether only boards and cases are asked for, which the roll-ups can answer.
     pub(crate) fn is_rolled_up(&self) -> bool {
-        let Self { board: _, case: _, outcome, slot, image, since, until, run } = self;
+        let Self { board: _, case: _, simulated: _, outcome, slot, image, since, until, run } = self;
         outcome.is_none()
             && slot.is_none()
             && image.is_none()
@@ -65,9 +90,10 @@ impl Filter {
 }
 
 impl History {
-    /// The conditions on rows that have `board`, `slot`, `image` and the time column of this name.
+    /// The conditions on rows that have `board`, `slot`, `image` and a time.
     /// A name that the history does not have is an error: an empty answer would look like good news.
-    pub(crate) fn conditions(&self, filter: &Filter, time: &str) -> Result<Where, HistoryError> {
+    pub(crate) fn conditions(&self, filter: &Filter, over: Over) -> Result<Where, HistoryError> {
+        let time = over.time();
         let mut all = Where::default();
         if let Some(board) = &filter.board {
             all.and("a.board = ?", self.named("board", board)?);
@@ -84,13 +110,42 @@ impl History {
         if let Some(until) = filter.until {
             all.and(&format!("a.{time} < ?"), until.as_millisecond());
         }
+        match over {
+            _ if filter.simulated || filter.run.is_some() => {}
+            Over::Runs => all.plainly("NOT a.simulated"),
+            Over::Rows => all.plainly("a.run NOT IN (SELECT id FROM run WHERE simulated)"),
+            Over::RollUp => {}
+        }
         Ok(all)
+    }
+
+    /// What stands for a roll-up (`by_slot`, `by_image`) in a query: it counts simulated runs like all
+    /// others, so that those are taken off again where they are not asked for.
+    pub(crate) fn rolled(&self, table: &str, filter: &Filter) -> Result<String, HistoryError> {
+        if filter.simulated || self.simulated()? == 0 {
+            return Ok(table.to_owned());
+        }
+        let key = table.trim_start_matches("by_");
+        let columns = Word::ALL.map(|word| word.text().replace('-', "_"));
+        let off = Word::ALL.map(|word| format!("-(outcome = {})", word.number()));
+        Ok(format!(
+            "(SELECT kase, board, {key}, {} FROM {table} UNION ALL
+              SELECT kase, board, {key}, {} FROM attempt WHERE run IN (SELECT id FROM run WHERE simulated))",
+            columns.join(", "),
+            off.join(", ")
+        ))
+    }
+
+    /// How many runs on simulated slots there are.
+    pub fn simulated(&self) -> Result<u64, HistoryError> {
+        let ask = "SELECT count(*) FROM run WHERE simulated";
+        Ok(self.db.query_row(ask, [], |row| row.get::<_, i64>(0))? as u64)
     }
 
     /// The same for rows that have a case as well.
     pub(crate) fn case_conditions(&self, filter: &Filter) -> Result<Where, HistoryError> {
-        let mut all = self.conditions(filter, "at")?;
-        self.and_case(&mut all, filter)?;
+        let mut all = self.conditions(filter, Over::Rows)?;
+        self.and_case(&mut all, filter, "a.kase")?;
         if let Some(word) = filter.outcome {
             all.and("a.outcome = ?", word.number());
         }
@@ -100,8 +155,13 @@ impl History {
         Ok(all)
     }
 
-    /// The case's condition: all the names that the matching cases ever had.
-    pub(crate) fn and_case(&self, all: &mut Where, filter: &Filter) -> Result<(), HistoryError> {
+    /// The condition on this column: all the names that the matching cases ever had.
+    pub(crate) fn and_case(
+        &self,
+        all: &mut Where,
+        filter: &Filter,
+        column: &str,
+    ) -> Result<(), HistoryError> {
         let Some(case) = &filter.case else { return Ok(()) };
         let any: bool = self.db.query_row(
             "SELECT EXISTS (SELECT 1 FROM kase WHERE id = now AND name GLOB ?1)",
@@ -112,7 +172,7 @@ impl History {
             return Err(self.unknown("case", "kase", case)?);
         }
         let names = "(SELECT id FROM kase WHERE id = now AND name GLOB ?)";
-        all.and(&format!("a.kase IN (SELECT id FROM kase WHERE now IN {names})"), case.clone());
+        all.and(&format!("{column} IN (SELECT id FROM kase WHERE now IN {names})"), case.clone());
         Ok(())
     }
 

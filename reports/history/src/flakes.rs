@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
 
 use crate::error::HistoryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Over};
 use crate::stats::{Interval, Method, fisher, interval};
 use crate::store::History;
 use crate::word::Word;
@@ -142,6 +142,13 @@ impl Tally {
 impl History {
     /// Rates of failure, the highest lower bound first: what is surely bad stands on top.
     pub fn flakes(&self, ask: &Ask) -> Result<Vec<Flake>, HistoryError> {
+        let useless = |got, why| HistoryError::Useless { question: "flakes".to_owned(), got, why };
+        if matches!(ask.bad, Word::Pass | Word::Skip) {
+            return Err(useless("pass or skip as what is bad", "neither is a way to end badly"));
+        }
+        if ask.filter.outcome.is_some() {
+            return Err(useless("outcome", "a rate is taken over all attempts; `bad` is what is counted"));
+        }
         let mut sums: BTreeMap<i64, Sum> = BTreeMap::new();
         let rolled = ask.filter.is_rolled_up();
         // The roll-ups know slots and images apart; rows know both at once. What explains a rate is
@@ -212,10 +219,11 @@ impl History {
             }
             all
         } else {
-            let mut all = self.conditions(&ask.filter, "at")?;
-            self.and_case(&mut all, &ask.filter)?;
+            let mut all = self.conditions(&ask.filter, Over::RollUp)?;
+            self.and_case(&mut all, &ask.filter, "a.kase")?;
             all
         };
+        let table = if from_rows { source.to_owned() } else { self.rolled(source, &ask.filter)? };
         let column = |by: &By| match by {
             By::Case => "k.now",
             By::Board => "a.board",
@@ -234,7 +242,7 @@ impl History {
             .map(sum_of)
             .collect();
         let mut query = self.db.prepare(&format!(
-            "SELECT {}, {}, {}, {keys} FROM {source} AS a JOIN kase AS k ON k.id = a.kase{} GROUP BY {keys}",
+            "SELECT {}, {}, {}, {keys} FROM {table} AS a JOIN kase AS k ON k.id = a.kase{} GROUP BY {keys}",
             sum_of(ask.bad),
             sum_of(Word::Pass),
             silent.join(" + "),
@@ -249,7 +257,10 @@ impl History {
                 silent: silent as u64,
             })
         })?;
-        Ok(cells.collect::<Result<_, _>>()?)
+        // A roll-up keeps rows of attempts that are gone, or that do not count.
+        let is_some =
+            |cell: &rusqlite::Result<Cell>| !matches!(cell, Ok(cell) if cell.tally.all + cell.silent == 0);
+        Ok(cells.filter(is_some).collect::<Result<_, _>>()?)
     }
 
     /// The value of a factor that differs most surely from all others. Where two values name the

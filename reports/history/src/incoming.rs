@@ -14,6 +14,9 @@ use crate::word::Word;
 /// The most characters of an outcome's headline that are kept.
 const NOTE: usize = 500;
 
+/// The fact by which a simulated slot says what it is.
+pub(crate) const SIMULATED: &str = "simulated";
+
 pub(crate) struct Run {
     pub(crate) name: String,
     pub(crate) board: String,
@@ -33,6 +36,10 @@ pub(crate) struct Run {
     pub(crate) source: Source,
     pub(crate) journal: String,
     pub(crate) head: String,
+    /// It ran on a simulated slot.
+    pub(crate) simulated: bool,
+    /// The id of the run that the document at hand was made from.
+    pub(crate) copy_of: Option<String>,
     pub(crate) attempts: Vec<Row>,
     /// Of the run itself; `None` while the run is still going.
     pub(crate) own: Option<Own>,
@@ -57,6 +64,9 @@ pub(crate) struct Image {
 /// An attempt. Its place in the run is `ordinal`: one that has not ended leaves a hole.
 pub(crate) struct Row {
     pub(crate) ordinal: usize,
+    /// Its own id in a document that may come again with more tests: then this names it, and its
+    /// place is found when it is written.
+    pub(crate) ident: Option<String>,
     pub(crate) case: String,
     pub(crate) number: u32,
     pub(crate) word: Word,
@@ -113,6 +123,8 @@ impl Run {
             source: origin.source,
             journal: origin.journal.map(|path| path.display().to_string()).unwrap_or_default(),
             head: origin.head.map(|head| head.to_string()).unwrap_or_default(),
+            simulated: head.facts.contains_key(SIMULATED),
+            copy_of: None,
             attempts: attempts.map(|(ordinal, attempt)| row(ordinal, attempt, at(attempt.began))).collect(),
             own: (!origin.live).then(|| Own {
                 measures: own_measures(ledger, started, &at),
@@ -135,6 +147,7 @@ fn row(ordinal: usize, attempt: &Attempt, at: i64) -> Row {
     });
     Row {
         ordinal,
+        ident: None,
         case: attempt.case.0.clone(),
         number: attempt.number,
         word: Word::of(attempt.outcome.as_ref()),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::{Blame, ExitCode};
 
 use crate::error::HistoryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Over};
 use crate::store::History;
 use crate::word::{Word, blame_of, exit_of};
 
@@ -77,6 +77,8 @@ pub struct RunRow {
     pub journal: PathBuf,
     /// The hash of the journal's last line; empty when there is none.
     pub head: String,
+    /// It ran on a simulated slot.
+    pub simulated: bool,
     /// How many attempts ended how.
     pub counts: BTreeMap<Word, u64>,
 }
@@ -119,6 +121,8 @@ pub struct AttemptRow {
     pub at: jiff::Timestamp,
     /// Milliseconds.
     pub took: u64,
+    /// It ran on a simulated slot.
+    pub simulated: bool,
 }
 
 pub(crate) fn time(millis: i64) -> jiff::Timestamp {
@@ -129,13 +133,14 @@ impl History {
     /// The latest runs, newest first. `case` and `outcome` of the filter choose runs that have such
     /// an attempt.
     pub fn runs(&self, filter: &Filter, most: usize) -> Result<Vec<RunRow>, HistoryError> {
-        let mut all = self.conditions(filter, "started")?;
+        let mut all = self.conditions(filter, Over::Runs)?;
         if let Some(run) = &filter.run {
             all.and("a.name = ?", run.clone());
         }
         let mut inner = Vec::new();
         if filter.case.is_some() || filter.outcome.is_some() {
-            let only = Filter { case: filter.case.clone(), outcome: filter.outcome, ..Filter::default() };
+            let (case, outcome) = (filter.case.clone(), filter.outcome);
+            let only = Filter { case, outcome, simulated: true, ..Filter::default() };
             let within = self.case_conditions(&only)?;
             // Their numbers follow those of the outer conditions.
             let offset = all.values.len();
@@ -152,12 +157,12 @@ impl History {
         let mut ask = self.db.prepare(&format!(
             "SELECT a.name, b.name, s.name, i.payload, i.file, i.path, i.os, i.version, a.profile,
                a.selection, a.command, a.harness, a.suites, a.descriptor, a.profile_hash, a.started,
-               a.took, a.exit, a.verdict, a.source, a.journal, a.head, a.id
+               a.took, a.exit, a.verdict, a.source, a.journal, a.head, a.simulated, a.id
              FROM run AS a JOIN board AS b ON b.id = a.board JOIN slot AS s ON s.id = a.slot
                JOIN image AS i ON i.id = a.image{outer}{inner}
              ORDER BY a.started DESC LIMIT {most}"
         ))?;
-        let rows = ask.query_map(params_from_iter(&all.values), |row| Ok((run_row(row)?, row.get(22)?)))?;
+        let rows = ask.query_map(params_from_iter(&all.values), |row| Ok((run_row(row)?, row.get(23)?)))?;
         let rows: Vec<(RunRow, i64)> = rows.collect::<Result<_, _>>()?;
         let mut count =
             self.db.prepare("SELECT outcome, count(*) FROM attempt WHERE run = ?1 GROUP BY outcome")?;
@@ -192,7 +197,7 @@ impl History {
         let all = self.case_conditions(filter)?;
         let mut ask = self.db.prepare(&format!(
             "SELECT r.name, a.ordinal, k.name, a.number, b.name, s.name, i.payload, i.version, r.suites,
-               r.descriptor, r.harness, a.outcome, a.blame, a.because, a.note, a.at, a.took
+               r.descriptor, r.harness, a.outcome, a.blame, a.because, a.note, a.at, a.took, r.simulated
              FROM attempt AS a JOIN run AS r ON r.id = a.run
                JOIN kase AS o ON o.id = a.kase JOIN kase AS k ON k.id = o.now
                JOIN board AS b ON b.id = a.board JOIN slot AS s ON s.id = a.slot
@@ -208,7 +213,7 @@ impl History {
 
     /// All images, the latest tested first.
     pub fn images(&self, filter: &Filter) -> Result<Vec<ImageRow>, HistoryError> {
-        let all = self.conditions(filter, "started")?;
+        let all = self.conditions(filter, Over::Runs)?;
         let mut ask = self.db.prepare(&format!(
             "SELECT i.payload, i.file, i.path, i.os, i.version
              FROM image AS i JOIN run AS a ON a.image = i.id{}
@@ -237,7 +242,7 @@ impl History {
         if let [only] = found.as_slice() {
             return Ok(*only);
         }
-        let images = self.images(&Filter::default())?;
+        let images = self.images(&Filter { simulated: true, ..Filter::default() })?;
         let near: Vec<_> = images.iter().take(12).map(ImageRow::label).collect();
         let kind = if found.is_empty() { "image" } else { "one image" };
         let near = (!near.is_empty()).then(|| near.join(", "));
@@ -286,6 +291,7 @@ fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         source: row.get(19)?,
         journal: PathBuf::from(row.get::<_, String>(20)?),
         head: row.get(21)?,
+        simulated: row.get(22)?,
         counts: BTreeMap::new(),
     })
 }
@@ -309,5 +315,6 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         note: row.get(14)?,
         at: time(row.get(15)?),
         took: row.get::<_, i64>(16)? as u64,
+        simulated: row.get(17)?,
     })
 }

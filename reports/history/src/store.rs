@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use shakedown_core::{Ledger, Sha};
 
 use crate::error::HistoryError;
-use crate::incoming::{Image, Number, Run};
+use crate::incoming::{Image, Number, Row, Run};
 use crate::schema;
 use crate::word::{Word, blame_number};
 
@@ -61,6 +61,9 @@ pub struct Added {
     pub new: usize,
     /// Attempts of this run that are there now.
     pub attempts: usize,
+    /// Runs of an imported document that are there already, by their own ids: the document was made
+    /// from them, and nothing of it was added.
+    pub copies: usize,
 }
 
 /// A history: one SQLite file. Several processes may have it open, and write.
@@ -227,7 +230,9 @@ fn write(
     let mut added = Added::default();
     for run in runs {
         let one = write_run(&change, names, run)?;
-        added = Added { new: added.new + one.new, attempts: added.attempts + one.attempts };
+        added.new += one.new;
+        added.attempts += one.attempts;
+        added.copies += one.copies;
     }
     change.commit()?;
     Ok(added)
@@ -246,6 +251,17 @@ fn write_run(
     names: &mut HashMap<(&'static str, String), i64>,
     run: &Run,
 ) -> Result<Added, HistoryError> {
+    if let Some(of) = &run.copy_of
+        && db.prepare_cached("SELECT 1 FROM run WHERE name = ?1")?.exists([of])?
+    {
+        return Ok(Added { copies: 1, ..Added::default() });
+    }
+    if run.source == Source::Journal {
+        // The run itself is more than what other documents said of it.
+        db.prepare_cached("DELETE FROM attempt WHERE run IN (SELECT id FROM run WHERE copy_of = ?1)")?
+            .execute([&run.name])?;
+        db.prepare_cached("DELETE FROM run WHERE copy_of = ?1")?.execute([&run.name])?;
+    }
     let known = db
         .prepare_cached("SELECT id, head, took IS NOT NULL FROM run WHERE name = ?1")?
         .query_row([&run.name], |row| {
@@ -283,36 +299,36 @@ fn write_run(
         run.source.text(),
         run.journal,
         run.head,
+        run.simulated,
+        run.copy_of,
     ];
     db.prepare_cached(
         "INSERT INTO run (name, board, slot, image, profile, selection, command, harness, suites,
-           descriptor, profile_hash, started, took, exit, verdict, source, journal, head)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+           descriptor, profile_hash, started, took, exit, verdict, source, journal, head,
+           simulated, copy_of)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
          ON CONFLICT (name) DO UPDATE SET took = excluded.took, exit = excluded.exit,
-           verdict = excluded.verdict, journal = excluded.journal, head = excluded.head",
+           verdict = excluded.verdict, journal = excluded.journal, head = excluded.head,
+           simulated = excluded.simulated",
     )?
     .execute(ended)?;
     let place = match known {
         Some((run, _, _)) => Place { run, board, slot, image },
         None => Place { run: db.last_insert_rowid(), board, slot, image },
     };
-    let before = ordinals(db, &place)?;
-    // One that had not ended when it was written before may have ended since: it is written anew,
-    // with its numbers.
-    let cut_off = params![place.run, Word::CutOff.number()];
-    db.prepare_cached(
-        "DELETE FROM measure WHERE run = ?1
-           AND ordinal IN (SELECT ordinal FROM attempt WHERE run = ?1 AND outcome = ?2)",
-    )?
-    .execute(cut_off)?;
-    let gone = db.prepare_cached("DELETE FROM attempt WHERE run = ?1 AND outcome = ?2")?.execute(cut_off)?;
-    let there = if gone == 0 { before.clone() } else { ordinals(db, &place)? };
-    let mut added = Added { new: 0, attempts: there.len() };
+    let there = words(db, &place)?;
+    let mut places = Places::of(db, &place, run)?;
+    let mut added = Added { attempts: there.len(), ..Added::default() };
     let mut tallies: BTreeMap<i64, [i64; Word::ALL.len()]> = BTreeMap::new();
     for row in &run.attempts {
-        let ordinal = row.ordinal as i64;
-        if there.binary_search(&ordinal).is_ok() {
-            continue;
+        let ordinal = places.find(db, &place, row)?;
+        match there.get(&ordinal) {
+            None => added = Added { new: added.new + 1, attempts: added.attempts + 1, ..added },
+            // One that had not ended when it was written before may have ended since: it is written
+            // anew, with its numbers. Another program's test may have had no status yet.
+            Some(Word::CutOff) => take_out(db, &place, ordinal)?,
+            Some(Word::Undetermined) if row.ident.is_some() => take_out(db, &place, ordinal)?,
+            Some(_) => continue,
         }
         let kase = id(db, names, "kase", &row.case)?;
         tallies.entry(kase).or_default()[row.word.number() as usize] += 1;
@@ -337,8 +353,6 @@ fn write_run(
             row.note,
         ])?;
         numbers(db, names, &place, Some(ordinal), &row.measures)?;
-        let is_new = before.binary_search(&ordinal).is_err();
-        added = Added { new: added.new + usize::from(is_new), attempts: added.attempts + 1 };
     }
     roll_up(db, &place, &tallies)?;
     if let Some(own) = &run.own {
@@ -378,10 +392,52 @@ fn roll_up(
     Ok(())
 }
 
-/// The places of a run's attempts that are written, in order.
-fn ordinals(db: &Connection, place: &Place) -> Result<Vec<i64>, HistoryError> {
-    let mut ask = db.prepare_cached("SELECT ordinal FROM attempt WHERE run = ?1 ORDER BY ordinal")?;
-    Ok(ask.query_map([place.run], |row| row.get(0))?.collect::<Result<_, _>>()?)
+/// How a run's attempts ended that are written, by their places.
+fn words(db: &Connection, place: &Place) -> Result<BTreeMap<i64, Word>, HistoryError> {
+    let mut ask = db.prepare_cached("SELECT ordinal, outcome FROM attempt WHERE run = ?1")?;
+    let rows = ask.query_map([place.run], |row| Ok((row.get(0)?, Word::from_number(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn take_out(db: &Connection, place: &Place, ordinal: i64) -> Result<(), HistoryError> {
+    for table in ["measure", "attempt"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?1 AND ordinal = ?2"))?
+            .execute([place.run, ordinal])?;
+    }
+    Ok(())
+}
+
+/// Where the tests of a run stand that have ids of their own.
+struct Places {
+    known: HashMap<String, i64>,
+    next: i64,
+}
+
+impl Places {
+    fn of(db: &Connection, place: &Place, run: &Run) -> Result<Self, HistoryError> {
+        let mut known = HashMap::new();
+        if run.attempts.iter().any(|row| row.ident.is_some()) {
+            let mut ask = db.prepare_cached("SELECT ident, ordinal FROM foreign_test WHERE run = ?1")?;
+            let rows = ask.query_map([place.run], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            known = rows.collect::<Result<_, _>>()?;
+        }
+        let next = known.values().max().map_or(0, |last| last + 1);
+        Ok(Self { known, next })
+    }
+
+    /// The place of this attempt: its own, or the one that its id has or gets now.
+    fn find(&mut self, db: &Connection, place: &Place, row: &Row) -> Result<i64, HistoryError> {
+        let Some(ident) = &row.ident else { return Ok(row.ordinal as i64) };
+        if let Some(ordinal) = self.known.get(ident) {
+            return Ok(*ordinal);
+        }
+        let ordinal = self.next;
+        self.next += 1;
+        self.known.insert(ident.clone(), ordinal);
+        db.prepare_cached("INSERT INTO foreign_test (run, ident, ordinal) VALUES (?1, ?2, ?3)")?
+            .execute(params![place.run, ident, ordinal])?;
+        Ok(ordinal)
+    }
 }
 
 fn numbers(

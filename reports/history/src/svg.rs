@@ -9,15 +9,18 @@ const TOP: f64 = 40.0;
 const BOTTOM: f64 = 44.0;
 
 /// An SVG document of its own. Values stand in order, not at their times: nights without runs
-/// leave no holes.
-pub fn svg(trend: &Trend) -> String {
+/// leave no holes. `None` when there are no values: nothing can be drawn to scale.
+pub fn svg(trend: &Trend) -> Option<String> {
+    if trend.points.is_empty() {
+        return None;
+    }
     let images = trend.images();
     let values = || trend.points.iter().map(|point| point.value);
     let (least, most) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     // A scale from zero, unless all values are close together.
     let floor = if least > most * 0.8 { least - (most - least).max(most * 0.01) } else { 0.0_f64.min(least) };
     let ceiling = if most > floor { most + (most - floor) * 0.08 } else { floor + 1.0 };
-    let step = (WIDTH - LEFT - 16.0) / trend.points.len().max(1) as f64;
+    let step = (WIDTH - LEFT - 16.0) / trend.points.len() as f64;
     let x = |index: usize| LEFT + step * (index as f64 + 0.5);
     let y = |value: f64| HEIGHT - BOTTOM - (value - floor) / (ceiling - floor) * (HEIGHT - TOP - BOTTOM);
     let mut out = format!(
@@ -100,7 +103,7 @@ pub fn svg(trend: &Trend) -> String {
         trend.points.len(),
         images.len()
     ));
-    out
+    Some(out)
 }
 
 /// At most three digits after the point.

@@ -1,10 +1,10 @@
 //! How a measure went over images and time.
 
-use rusqlite::{Row, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use crate::error::HistoryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Over, Where};
 use crate::query::time;
 use crate::stats::median;
 use crate::store::History;
@@ -92,7 +92,8 @@ impl Trend {
 impl History {
     /// The latest `most` values of a measure, in order of time. `context` is a case's id or what
     /// started the boot (`power-on`, `clean reboot`); without it stages are those of cold boots, and
-    /// any other measure is that of the context it was measured in last.
+    /// any other measure is that of the context it was measured in last. `case` and `outcome` of the
+    /// filter are those of the attempt that measured it; what no case measures is refused with them.
     pub fn trend(
         &self,
         measure: &str,
@@ -101,16 +102,21 @@ impl History {
         most: usize,
     ) -> Result<Trend, HistoryError> {
         let metric = self.named("metric", measure)?;
-        let mut all = self.conditions(filter, "at")?;
+        let mut all = self.conditions(filter, Over::Rows)?;
         all.and("a.metric = ?", metric);
+        if let Some(run) = &filter.run {
+            all.and("a.run = ?", self.named("run", run)?);
+        }
+        self.and_attempt(&mut all, filter, metric, measure)?;
         let context = match context {
             Some(context) => context.to_owned(),
             None if measure.starts_with("boot.") => COLD.to_owned(),
-            None => self.db.query_row(
-                "SELECT context FROM measure WHERE metric = ?1 ORDER BY at DESC LIMIT 1",
-                [metric],
-                |row| row.get(0),
-            )?,
+            None => {
+                let latest = "ORDER BY a.at DESC LIMIT 1";
+                let ask = format!("SELECT a.context FROM measure AS a{} {latest}", all.sql());
+                let found = self.db.query_row(&ask, params_from_iter(&all.values), |row| row.get(0));
+                found.optional()?.unwrap_or_default()
+            }
         };
         all.and("a.context = ?", context.clone());
         let mut ask = self.db.prepare(&format!(
@@ -134,6 +140,37 @@ impl History {
         let (unit, higher) = rows.first().map(|row| (row.1.clone(), row.2)).unwrap_or_default();
         let points = rows.into_iter().rev().map(|row| row.0).collect();
         Ok(Trend { measure: measure.to_owned(), context, unit, higher, points })
+    }
+
+    /// The conditions on the attempt that measured something.
+    fn and_attempt(
+        &self,
+        all: &mut Where,
+        filter: &Filter,
+        metric: i64,
+        measure: &str,
+    ) -> Result<(), HistoryError> {
+        let got = match (&filter.case, filter.outcome) {
+            (None, None) => return Ok(()),
+            (Some(_), _) => "case",
+            (None, Some(_)) => "outcome",
+        };
+        let of_cases = "SELECT 1 FROM measure WHERE metric = ?1 AND ordinal IS NOT NULL LIMIT 1";
+        if !self.db.prepare(of_cases)?.exists([metric])? {
+            return Err(HistoryError::Useless {
+                question: format!("the trend of `{measure}`"),
+                got,
+                why: "it is measured of a run or a boot, not by a case",
+            });
+        }
+        let of = |column| {
+            format!("(SELECT t.{column} FROM attempt AS t WHERE t.run = a.run AND t.ordinal = a.ordinal)")
+        };
+        self.and_case(all, filter, &of("kase"))?;
+        if let Some(word) = filter.outcome {
+            all.and(&format!("{} = ?", of("outcome")), word.number());
+        }
+        Ok(())
     }
 
     /// The names of all measures.

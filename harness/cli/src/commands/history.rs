@@ -58,6 +58,9 @@ struct FilterArgs {
     /// Only this run.
     #[arg(long, value_name = "ID", global = true)]
     run: Option<String>,
+    /// Also runs on simulated slots, which say nothing of an image.
+    #[arg(long, global = true)]
+    simulated: bool,
 }
 
 #[derive(clap::Subcommand, Debug)]
@@ -73,7 +76,7 @@ enum Command {
         /// One row for each of these.
         #[arg(long, value_enum, default_value = "case")]
         by: ByArg,
-        /// What is counted as bad: fail, infra, undetermined …
+        /// What is counted as bad: fail, infra, undetermined … (not pass or skip).
         #[arg(long, value_name = "WORD", value_parser = word, default_value = "fail")]
         bad: Word,
         /// The interval's confidence.
@@ -141,7 +144,7 @@ fn word(text: &str) -> Result<Word, String> {
 
 impl FilterArgs {
     fn filter(&self) -> Filter {
-        let Self { board, slot, image, case, outcome, since, until, run } = self;
+        let Self { board, slot, image, case, outcome, since, until, run, simulated } = self;
         Filter {
             board: board.clone(),
             slot: slot.clone(),
@@ -151,6 +154,7 @@ impl FilterArgs {
             since: *since,
             until: *until,
             run: run.clone(),
+            simulated: *simulated,
         }
     }
 }
@@ -173,6 +177,8 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let mut history = open(args.history.as_deref(), adds)?;
     history.renamed(&Suites::with_paths(paths)?.renames())?;
     let filter = args.filter.filter();
+    let asks = !adds && !matches!(args.command, Some(Command::Export { .. }));
+    let left_out = if asks && !filter.simulated && filter.run.is_none() { history.simulated()? } else { 0 };
     match &args.command {
         None if filter.case.is_some() || filter.outcome.is_some() || filter.run.is_some() => {
             show::attempts(&history.attempts(&filter, args.most)?);
@@ -203,17 +209,25 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
             let trend = history.trend(measure, of.as_deref(), &filter, most)?;
             show::trend(&trend);
             if let Some(file) = svg {
-                std::fs::write(file, shakedown_history::svg::svg(&trend))
-                    .map_err(|error| CliError::infra(format!("cannot write {}: {error}", file.display())))?;
-                out!("drawing: {}", file.display());
+                if let Some(drawing) = shakedown_history::svg::svg(&trend) {
+                    std::fs::write(file, drawing).map_err(|error| {
+                        CliError::infra(format!("cannot write {}: {error}", file.display()))
+                    })?;
+                    out!("drawing: {}", file.display());
+                } else {
+                    out!("no drawing is written: there is nothing to draw");
+                }
             }
         }
         Some(Command::Diff { before, after }) => {
-            show::diff(&history.diff(before, after, filter.board.as_deref())?);
+            show::diff(&history.diff(before, after, &filter)?);
         }
         Some(Command::Import { format, files }) => return import(&mut history, *format, files, &args.filter),
         Some(Command::Export { kcidb: None }) => history.export(&filter, &mut |line| out!("{line}"))?,
         Some(Command::Export { kcidb: Some(origin) }) => out!("{}", history.export_kcidb(&filter, origin)?),
+    }
+    if left_out > 0 {
+        out!("{left_out} runs on simulated slots are left out (--simulated shows them)");
     }
     Ok(ExitCode::Ok)
 }
@@ -239,7 +253,7 @@ fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
 
 fn import(history: &mut History, format: Format, files: &[PathBuf], about: &FilterArgs) -> CliResult {
     let unknown = |given: &Option<String>| given.clone().unwrap_or_else(|| "unknown".to_owned());
-    let mut new = 0;
+    let (mut new, mut copies) = (0, 0);
     for file in files {
         let unreadable =
             |error: std::io::Error| CliError::refused(format!("cannot read {}: {error}", file.display()));
@@ -256,8 +270,12 @@ fn import(history: &mut History, format: Format, files: &[PathBuf], about: &Filt
             Format::Junit => history.import_junit(&text, &about),
             Format::Kcidb => history.import_kcidb(&text, &about),
         };
-        new += added.map_err(|error| CliError::refused(format!("{}: {error}", file.display())))?.new;
+        let added = added.map_err(|error| CliError::refused(format!("{}: {error}", file.display())))?;
+        (new, copies) = (new + added.new, copies + added.copies);
     }
     out!("{new} new attempts");
+    if copies > 0 {
+        out!("{copies} runs are in the history by themselves: nothing was added of them");
+    }
     Ok(ExitCode::Ok)
 }

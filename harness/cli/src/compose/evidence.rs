@@ -75,7 +75,10 @@ pub fn add(history: &mut History, run: &Path) -> Result<(String, Added), CliErro
     }
     let ledger = Ledger::of(&read);
     let log = kernel_log(&file, &ledger);
-    let added = history.add(&ledger, &origin(&file, &read, log.as_deref()))?;
+    let added = history.add(&ledger, &origin(&file, &read, log.as_deref())).map_err(|error| {
+        let plain = CliError::from(error);
+        CliError { what: format!("{}: {}", file.display(), plain.what), ..plain }
+    })?;
     Ok((ledger.run, added))
 }
 

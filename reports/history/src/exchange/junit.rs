@@ -8,7 +8,7 @@ use shakedown_core::Sha;
 
 use super::{About, foreign, millis};
 use crate::error::HistoryError;
-use crate::incoming::{Row, Run};
+use crate::incoming::{Row, Run, SIMULATED};
 use crate::store::Source;
 use crate::word::Word;
 
@@ -91,11 +91,15 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Run, HistoryError> {
         }
     }
     // Named by its content, so that it comes in once.
-    let name = own("run").map_or_else(
+    let name = own("run").as_ref().map_or_else(
         || format!("junit-{}", Sha::of(text).short()),
         |run| format!("junit-{run}-{}", Sha::of(text).short()),
     );
-    Ok(foreign(name, &about, Source::Junit, rows))
+    Ok(Run {
+        simulated: properties.contains_key(&format!("fact.{SIMULATED}")),
+        copy_of: own("run"),
+        ..foreign(name, &about, Source::Junit, rows)
+    })
 }
 
 fn row(element: &BytesStart<'_>, ordinal: usize, about: &About) -> Result<Row, HistoryError> {
@@ -112,6 +116,7 @@ fn row(element: &BytesStart<'_>, ordinal: usize, about: &About) -> Result<Row, H
         || says(attribute(element, "result")?, ["suppressed", "skipped"]);
     Ok(Row {
         ordinal,
+        ident: None,
         case: class.map_or_else(|| name.clone(), |class| format!("{class}::{name}")),
         number: 1,
         word: if not_run { Word::Skip } else { Word::Pass },

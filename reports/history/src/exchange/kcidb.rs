@@ -86,6 +86,8 @@ struct Misc {
     attempt: Option<u32>,
     #[serde(default, rename = "shakedown_image", skip_serializing_if = "Option::is_none")]
     image: Option<String>,
+    #[serde(default, rename = "shakedown_simulated", skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
 }
 
 fn refused(what: impl Into<String>) -> HistoryError {
@@ -105,8 +107,9 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Vec<Run>, HistoryError>
         .filter_map(|checkout| Some((checkout.id.as_str(), checkout.git_commit_name.as_deref()?)))
         .collect();
     // Tests of one build on one machine are a run.
-    let mut groups: BTreeMap<(String, String, String), (About, Vec<&Test>)> = BTreeMap::new();
-    for test in &report.tests {
+    let mut groups: BTreeMap<[String; 4], (About, Vec<&Test>)> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for test in report.tests.iter().filter(|test| seen.insert(test.id.as_str())) {
         let machine = test.environment.as_ref();
         let mut of = about.clone();
         if let Some(compatible) = machine.and_then(|machine| machine.compatible.first()) {
@@ -121,22 +124,22 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Vec<Run>, HistoryError>
             builds.get(test.build_id.as_str()).and_then(|build| names.get(build.checkout_id.as_str()));
         of.version = version.map(ToString::to_string).or(of.version);
         let run = misc.and_then(|misc| misc.run.clone()).unwrap_or_default();
-        let key = (test.build_id.clone(), format!("{} {}", of.board, of.slot), run);
+        let key = [test.build_id.clone(), of.board.clone(), of.slot.clone(), run];
         groups.entry(key).or_insert_with(|| (of, Vec::new())).1.push(test);
     }
-    let runs = groups.into_values().map(|(mut about, tests)| {
+    let runs = groups.into_iter().map(|(key, (mut about, tests))| {
         let first = tests.iter().filter_map(|test| test.start_time).min();
         about.at = first.unwrap_or(about.at);
         let rows: Vec<Row> =
             tests.iter().enumerate().map(|(at, test)| row(at, test, about.at)).collect::<Result<_, _>>()?;
-        // Named by its tests, so that it comes in once.
-        let ids: Vec<&str> = tests.iter().map(|test| test.id.as_str()).collect();
-        Ok(foreign(
-            format!("kcidb-{}", Sha::of(ids.join("\n").as_bytes()).short()),
-            &about,
-            Source::Kcidb,
-            rows,
-        ))
+        // Named by what its tests have in common: a report that grew is of the same run.
+        let name = format!("kcidb-{}", Sha::of(key.join("\n").as_bytes()).short());
+        let [.., run] = key;
+        Ok(Run {
+            simulated: tests.iter().any(|test| test.misc.as_ref().is_some_and(|misc| misc.simulated)),
+            copy_of: (!run.is_empty()).then_some(run),
+            ..foreign(name, &about, Source::Kcidb, rows)
+        })
     });
     runs.collect()
 }
@@ -148,6 +151,7 @@ fn row(ordinal: usize, test: &Test, at: jiff::Timestamp) -> Result<Row, HistoryE
         millis(test.duration).map_err(|what| refused(format!("test `{}`, `duration`: {what}", test.id)))?;
     Ok(Row {
         ordinal,
+        ident: Some(test.id.clone()),
         case: test.path.replace('.', "::"),
         number: misc.and_then(|misc| misc.attempt).unwrap_or(1),
         word: said.unwrap_or(match test.status.as_deref() {
@@ -195,6 +199,7 @@ pub(super) fn write(rows: &[AttemptRow], origin: &str) -> Result<String, History
                 run: Some(row.run.clone()),
                 attempt: Some(row.number),
                 image: Some(row.image.clone()),
+                simulated: row.simulated,
             }),
         });
     }

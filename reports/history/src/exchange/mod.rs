@@ -6,7 +6,7 @@ mod kcidb;
 use serde::Serialize;
 
 use crate::error::HistoryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, Over};
 use crate::incoming::{Image, Row, Run};
 use crate::query::AttemptRow;
 use crate::store::{Added, History, Source};
@@ -49,14 +49,17 @@ struct Measure<'a> {
 }
 
 impl History {
-    /// Adds a JUnit file. The same file twice changes nothing. Its own properties (`board`, `slot`,
+    /// Adds a JUnit file. The same file twice changes nothing, and one that was made from a run that
+    /// is here already adds nothing ([`Added::copies`]). Its own properties (`board`, `slot`,
     /// `image.payload`, `started`, as our JUnit has them) count more than `about`.
     pub fn import_junit(&mut self, text: &[u8], about: &About) -> Result<Added, HistoryError> {
         let run = junit::read(text, about)?;
         self.write(&[run])
     }
 
-    /// Adds a KCIDB report (format 4 or 5): one run for each build. The same tests twice change nothing.
+    /// Adds a KCIDB report (format 4 or 5): one run for each build, machine and run of ours. A test
+    /// that is here already changes nothing, unless nobody knew yet how it ended; one that was made
+    /// from a run that is here adds nothing ([`Added::copies`]).
     pub fn import_kcidb(&mut self, text: &[u8], about: &About) -> Result<Added, HistoryError> {
         let runs = kcidb::read(text, about)?;
         self.write(&runs)
@@ -70,7 +73,7 @@ impl History {
             Err(_) => out("{}"),
         };
         self.each(filter, &mut |row| write(&Line::Attempt(&row)))?;
-        let mut all = self.conditions(&Filter { outcome: None, ..filter.clone() }, "at")?;
+        let mut all = self.conditions(filter, Over::Rows)?;
         if let Some(run) = &filter.run {
             all.and("a.run = ?", self.named("run", run)?);
         }
@@ -145,6 +148,8 @@ fn foreign(name: String, about: &About, source: Source, attempts: Vec<Row>) -> R
         source,
         journal: String::new(),
         head: String::new(),
+        simulated: false,
+        copy_of: None,
         attempts,
         own: None,
     }

@@ -17,7 +17,7 @@ macro_rules! step {
 }
 
 /// From an empty file on, in order. Steps that were released are never edited.
-const STEPS: [Step; 3] = [step!("v1"), step!("v2"), step!("v3")];
+const STEPS: [Step; 4] = [step!("v1"), step!("v2"), step!("v3"), step!("v4")];
 
 /// The version that this program reads and writes.
 pub const VERSION: u32 = STEPS.len() as u32;
@@ -78,6 +78,28 @@ mod tests {
             migrate(&mut db, VERSION).unwrap();
             assert_eq!(form(&db), forms[VERSION as usize], "up again from {at}");
             migrate(&mut db, at).unwrap();
+        }
+    }
+
+    #[test]
+    fn runs_of_an_older_file_stay_when_it_is_told_which_are_simulated() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db, 3).unwrap();
+        db.execute_batch(
+            "INSERT INTO board VALUES (1, 'b'); INSERT INTO slot VALUES (1, 's');
+             INSERT INTO image (id, payload, file, path) VALUES (1, 'p', 'f', '/i');
+             INSERT INTO run VALUES (1, 'r', 1, 1, 1, '', '', '', '', '', '', '', 5, 7, 0, 'fine', 'journal', '/j', 'h', 1);",
+        )
+        .unwrap();
+        let row = |db: &Connection, ask: &str| -> String { db.query_row(ask, [], |row| row.get(0)).unwrap() };
+        let old =
+            "SELECT name || started || took || exit || verdict || journal || head || kernel_heard FROM run";
+        for _ in 0..2 {
+            migrate(&mut db, 4).unwrap();
+            assert_eq!(row(&db, "SELECT simulated || ifnull(copy_of, '-') FROM run"), "0-");
+            db.execute("UPDATE run SET simulated = 1, copy_of = 'x'", []).unwrap();
+            migrate(&mut db, 3).unwrap();
+            assert_eq!(row(&db, old), "r570fine/jh1");
         }
     }
 

@@ -8,5 +8,5 @@ mod special;
 #[cfg(test)]
 mod tests;
 
-pub use rank::{Alternative, Comparison, least_repeats, mann_whitney, median};
+pub use rank::{Alternative, Comparison, least_p, least_repeats, mann_whitney, median};
 pub use rate::{Interval, Method, fisher, interval, seen_rate};

@@ -72,6 +72,11 @@ pub fn mann_whitney(first: &[f64], second: &[f64], ask: Alternative) -> Comparis
     Comparison { u, p: p.clamp(0.0, 1.0) }
 }
 
+/// The smallest p that sets of these sizes can have, one-sided: all of one set above all of the other.
+pub fn least_p(n: usize, m: usize) -> f64 {
+    (-ln_choose((n + m) as u64, n as u64)).exp()
+}
+
 /// The chance of a U of at least `u`, from the number of orders with each U.
 fn exact(n: usize, m: usize, u: usize) -> f64 {
     // Orders of i values of one set among j of the other, by their U: the largest of them all

@@ -3,6 +3,7 @@
 mod imports;
 mod kill;
 mod made;
+mod questions;
 
 use std::path::{Path, PathBuf};
 
@@ -229,7 +230,7 @@ fn two_images_differ_in_what_changed_and_in_nothing_else() {
                 .unwrap();
         }
     }
-    let diff = history.diff("1.0", "1.1", None).unwrap();
+    let diff = history.diff("1.0", "1.1", &Filter::default()).unwrap();
     let names = |list: &[shakedown_history::diff::CaseChange]| {
         list.iter().map(|change| change.case.clone()).collect::<Vec<_>>()
     };
@@ -243,9 +244,10 @@ fn two_images_differ_in_what_changed_and_in_nothing_else() {
     let complaints = diff.complaints.unwrap();
     assert_eq!(complaints.iter().map(|c| c.line.as_str()).collect::<Vec<_>>(), ["WARNING: CPU: # PID: #"]);
     assert_eq!((complaints[0].runs, complaints[0].of), (6, 6));
-    let back = history.diff("1.1", "1.0", Some("board-a")).unwrap();
+    let on_a = Filter { board: Some("board-a".into()), ..Filter::default() };
+    let back = history.diff("1.1", "1.0", &on_a).unwrap();
     assert_eq!((back.slower.len(), back.faster.len()), (0, 1));
-    assert!(matches!(history.diff("1.0", "7.7", None), Err(HistoryError::Unknown { kind: "image", .. })));
+    assert!(matches!(history.diff("1.0", "7.7", &on_a), Err(HistoryError::Unknown { kind: "image", .. })));
 }
 
 #[test]
@@ -266,12 +268,12 @@ fn a_trend_tells_cold_boots_from_reboots_and_draws_hostile_names() {
         images.iter().map(|image| (image.count, image.median)).collect::<Vec<_>>(),
         [(2, 7.5), (1, 9.0)]
     );
-    let svg = shakedown_history::svg::svg(&trend);
+    let svg = shakedown_history::svg::svg(&trend).unwrap();
     assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script>"), "{svg}");
     assert_eq!(svg.matches("<circle").count(), 3);
     let clean = history.trend("boot.kernel", Some("clean reboot"), &Filter::default(), 100).unwrap();
     assert!(clean.points.is_empty());
-    assert!(shakedown_history::svg::svg(&clean).contains("0 values"));
+    assert_eq!(shakedown_history::svg::svg(&clean), None);
 }
 
 fn about() -> About {

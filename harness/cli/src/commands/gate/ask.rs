@@ -78,7 +78,8 @@ fn rows(args: &Args, policy: &Policy, image: Sha) -> CliResult<Vec<(RunRow, Vec<
     let wanted: Vec<String> =
         baselines.map(|baseline| baseline.image.clone()).chain([image.to_string()]).collect();
     let mut rows = Vec::new();
-    for run in history.runs(&Filter::default(), MOST)? {
+    // Whether simulated runs count is the policy's to say.
+    for run in history.runs(&Filter { simulated: true, ..Filter::default() }, MOST)? {
         let of = |hash: &String| run.image.payload.starts_with(hash) || run.image.file.starts_with(hash);
         if wanted.iter().any(of) {
             let filter = Filter { run: Some(run.run.clone()), ..Filter::default() };

@@ -1,7 +1,7 @@
 //! History's answers on a terminal.
 
 use shakedown_core::CaseId;
-use shakedown_history::diff::{ALPHA, CaseChange, Diff, LEAST, Shift};
+use shakedown_history::diff::{ALPHA, CaseChange, Diff, Shift};
 use shakedown_history::flakes::{Ask, Flake, Tally};
 use shakedown_history::trend::Trend;
 use shakedown_history::{AttemptRow, RunRow};
@@ -33,7 +33,7 @@ pub(super) fn runs(runs: &[RunRow]) {
             clock(run.started),
             run.run,
             text::line(&run.slot),
-            text::line(&run.image.label())
+            text::line(&run.image.label()) + if run.simulated { "  (simulated)" } else { "" }
         );
         out!("                  {} · {}", text::line(&run.selection), counts.join(", "));
     }
@@ -104,6 +104,10 @@ pub(super) fn flakes(flakes: &[Flake], ask: &Ask, all: bool, most: usize) {
 
 pub(super) fn trend(trend: &Trend) {
     let images = trend.images();
+    if images.is_empty() {
+        out!("{}: no values", text::line(&trend.measure));
+        return;
+    }
     out!("{} ({}), {}", text::line(&trend.measure), text::line(&trend.context), text::line(&trend.unit));
     let most = images.iter().map(|image| image.median).fold(0.0, f64::max);
     for image in &images {
@@ -120,9 +124,6 @@ pub(super) fn trend(trend: &Trend) {
             text::number(image.most),
             "█".repeat(bar)
         );
-    }
-    if images.is_empty() {
-        out!("no values");
     }
 }
 
@@ -167,7 +168,7 @@ pub(super) fn diff(diff: &Diff) {
     shifts("Worse measures", &diff.slower);
     shifts("Better measures", &diff.faster);
     out!(
-        "  {} measures with at least {LEAST} values each were compared (Mann-Whitney, one-sided, p < {ALPHA}): {} of them would be told by chance",
+        "  {} measures were compared, those with values enough for p < {ALPHA} (Mann-Whitney, one-sided): {} of them would be told by chance",
         diff.compared,
         text::number(diff.compared as f64 * ALPHA * 2.0)
     );
