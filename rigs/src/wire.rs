@@ -132,8 +132,12 @@ pub(crate) fn serial(
     let open = serialport::new(path.to_string_lossy(), baud).parity(parity).exclusive(true).open_native();
     match open {
         Ok(port) => Ok(Opened::Port(port)),
-        // The lock's own words; a port that is not there has other ones.
-        Err(error) if error.kind == ErrorKind::NoDevice && error.description.contains("lock") => {
+        // The words of the lock, which root meets, and of TIOCEXCL, which everybody else does; a port
+        // that is not there has other ones.
+        Err(error)
+            if error.kind == ErrorKind::NoDevice
+                && ["lock", "busy"].iter().any(|word| error.description.contains(word)) =>
+        {
             Ok(Opened::Held)
         }
         Err(error) => Err(error),

@@ -45,7 +45,9 @@ impl Worker {
             return Ok(worker);
         }
         let (jobs, work) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new().name(key.clone()).stack_size(STACK);
+        // A thread's name holds no NUL, and an endpoint is as somebody wrote it.
+        let name = key.replace(char::is_control, "?");
+        let thread = std::thread::Builder::new().name(name).stack_size(STACK);
         thread.spawn(move || work.into_iter().for_each(|job| job())).map_err(|error| {
             Fault::new(InfraKind::Host, driver, "start a thread for", endpoint).because(&error)
         })?;

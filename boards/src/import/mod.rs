@@ -81,6 +81,15 @@ pub fn device_types(json: &[u8], catalogue: &Catalogue) -> Result<Vec<Imported>,
     let mut all = Vec::new();
     for entry in document.device_types {
         let slug = entry.slug.clone();
+        // It becomes a file's name.
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if !slug.starts_with(plain) || !slug.chars().all(|c| plain(c) || "-._".contains(c)) {
+            let what = "no slug: expected lower-case letters, digits and dashes".to_owned();
+            return Err(ImportError::Entry { slug, what });
+        }
+        if all.iter().any(|earlier: &Imported| earlier.slug == slug) {
+            return Err(ImportError::Entry { slug, what: "stands twice in the document".to_owned() });
+        }
         let record = Record::new(entry).and_then(|record| named_sources(record, &sets));
         let record = record.map_err(|what| ImportError::Entry { slug, what })?;
         let chosen = choose(&record, &families);

@@ -239,7 +239,8 @@ fn led(
     let file = of.layer_vars.as_ref().and_then(|vars| vars.led_file.as_deref());
     let says: Vec<_> = [
         ("contract", of.led),
-        ("coffee", of.supports_blink),
+        // That the dashboard cannot make it blink does not say that there is none.
+        ("coffee", of.supports_blink.filter(|blinks| *blinks || of.led.is_some())),
         ("layers", file.map(|file| file != "/dev/null")),
     ]
     .into_iter()

@@ -93,13 +93,12 @@ impl<'a> Builder<'a> {
             Some(("outputs", name)) => shape.outputs.contains(name),
             Some(("consoles", name)) => shape.consoles.contains(name),
             Some(("media", name)) => shape.media.contains(name),
-            _ => {
-                if part == "power" {
-                    shape.power
-                } else {
-                    shape.network
-                }
-            }
+            _ => match part {
+                "power" => shape.power,
+                "network" => shape.network,
+                // A part that no slot can be wired with yet: a keyboard.
+                _ => false,
+            },
         }
     }
 
@@ -133,10 +132,14 @@ impl<'a> Builder<'a> {
 
     /// Sets or releases an output; nothing where an optional one is not wired.
     fn output(&mut self, name: &str, on: bool, why: &str, optional: bool) {
+        let id = format!("{}-{name}", if on { "set" } else { "release" });
+        self.output_as(&id, name, on, why, optional);
+    }
+
+    fn output_as(&mut self, id: &str, name: &str, on: bool, why: &str, optional: bool) {
         if self.wire(&format!("outputs.{name}"), why, optional) {
-            let id = format!("{}-{name}", if on { "set" } else { "release" });
             let act = Act::Output { name: name.to_owned(), on };
-            self.step(&id, act, Shows::Level, SWITCH, Redo::Step);
+            self.step(id, act, Shows::Level, SWITCH, Redo::Step);
         }
     }
 

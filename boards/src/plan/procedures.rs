@@ -87,6 +87,8 @@ fn usb_boot(to: &mut Builder<'_>, board: &Board, how: &UsbBoot) {
     }
     let (jumper, powered) = (how.jumper != Some(false), how.usb_powered == Some(true));
     to.power("power-off", false);
+    // A board that this cable powers is off only without it; only then does its boot ROM start anew.
+    to.output_as("vbus-off", "vbus", false, VBUS_WHY, !powered);
     if jumper {
         to.output("boot-switch", true, SWITCH_WHY, how.jumper.is_none());
     }

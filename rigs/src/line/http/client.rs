@@ -96,14 +96,20 @@ impl Client {
             // The first request was refused, so nothing is done twice.
             let basic = || {
                 let pair = BASE64.encode(format!("{}:{}", login.user, password.expose()));
-                challenge.to_ascii_lowercase().starts_with("basic").then(|| format!("Basic {pair}"))
+                challenge.to_ascii_lowercase().starts_with("basic").then_some(pair)
             };
             let cnonce = format!("{:016x}", by.clock().now().0);
             let digest =
                 digest::answer(challenge, &login.user, password.expose(), &ask.method, &ask.path, &cnonce);
-            let Some(header) = digest.or_else(basic) else {
+            let pair = basic();
+            // By itself: a device may say it back without the word before it.
+            if let Some(pair) = &pair {
+                hidden.add(pair.clone());
+            }
+            let Some(header) = digest.or_else(|| pair.map(|pair| format!("Basic {pair}"))) else {
                 let known = "a login by Basic, or by Digest with MD5 or SHA-256";
-                return Err(self.fault(op).expected(known, format!("the challenge {challenge:?}")));
+                let got = format!("the challenge {}", hidden.excerpt(challenge.as_bytes()));
+                return Err(self.fault(op).expected(known, got));
             };
             hidden.add(header.clone());
             ask.headers.push(("Authorization".into(), header));
@@ -142,8 +148,10 @@ impl Client {
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        let sent = match &ask.body {
-            Some(body) => request.body(body.clone()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
+        // Small servers (ESP-IDF's) want a Content-Length wherever a body may come, also of none.
+        let none = matches!(ask.method.as_str(), "POST" | "PUT" | "PATCH").then(String::new);
+        let sent = match ask.body.clone().or(none) {
+            Some(body) => request.body(body).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
             None => request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
         };
         let mut answer = sent.map_err(|error| wrong(&error))?;

@@ -32,7 +32,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         .map_err(|error| CliError::refused(format!("{shown}: {error}")))?;
     let folder = args.into.join("catalogue");
     let mut paths = paths.to_vec();
-    if args.into.is_dir() {
+    if folder.is_dir() {
         paths.push(args.into.clone());
     }
     let existing = Catalogue::with_paths(&paths)?;
