@@ -23,6 +23,7 @@ use super::image::Chosen;
 use super::rig::{Rig as RigFile, SlotDoc};
 use super::{folder, slot};
 use crate::CliError;
+use crate::keeper::client::{Caller, typed};
 use crate::say::out;
 
 /// Between two looks at a slot that somebody else holds.
@@ -213,19 +214,23 @@ impl SlotsBench<'_> {
         let clock: Arc<dyn Clock> = RealClock::start();
         let by = Deadline::new("the slot", LEASE, Pace::Rig, clock, self.cancel.clone());
         let locks = shakedown_host::lock::folder()?;
-        let what: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        let caller = Caller::new(&place.rig, self.paths, self.cancel.clone());
         loop {
-            let take = by.child("slot lock", Duration::from_secs(10));
-            let rig = &place.rig.doc.value.rig;
-            match shakedown_host::lock::acquire(&locks, rig, &place.name, &what.join(" "), &take).await {
-                Ok(lock) => return Ok(Some(lock)),
-                Err(LockError::Rig(fault)) => return Err(fault.into()),
-                Err(LockError::Held(held)) => {
-                    let paused = by.pause(LOOK_AGAIN, || held.to_string()).await;
-                    if paused.is_err() || self.is_over() {
-                        return Err(CliError::infra(held));
-                    }
+            // A keeper gives up a slot that nobody uses.
+            let held = if let Err(in_use) = caller.take_over(&place.name).await {
+                in_use
+            } else {
+                let take = by.child("slot lock", Duration::from_secs(10));
+                let rig = &place.rig.doc.value.rig;
+                match shakedown_host::lock::acquire(&locks, rig, &place.name, &typed(), &take).await {
+                    Ok(lock) => return Ok(Some(lock)),
+                    Err(LockError::Rig(fault)) => return Err(fault.into()),
+                    Err(LockError::Held(held)) => CliError::infra(held),
                 }
+            };
+            let paused = by.pause(LOOK_AGAIN, || held.to_string()).await;
+            if paused.is_err() || self.is_over() {
+                return Err(held);
             }
         }
     }
