@@ -20,6 +20,8 @@ pub enum Doubt {
     Journal(String),
     /// There is no seal beside it.
     NotSealed,
+    /// There is no seal beside it, and the history knows the run: it may have had one.
+    SealGone,
     /// The seal is not by a trusted key, or was changed.
     Seal(String),
     /// The seal is of another journal.
@@ -70,6 +72,9 @@ impl Doubt {
         match self {
             Self::Journal(why) => format!("its journal proves nothing: {why}"),
             Self::NotSealed => format!("no run signed its journal: there is no {} beside it", seal::FILE),
+            Self::SealGone => {
+                format!("the history knows it, and there is no {} beside its journal", seal::FILE)
+            }
             Self::Seal(why) => format!("its seal proves nothing: {why}"),
             Self::Swapped { sealed, found } => {
                 format!("the seal is of another journal: it was made for {sealed}, and {found} lies there")
@@ -120,8 +125,10 @@ pub struct Ignored {
     pub board: Option<String>,
     /// The image that it claims, by the hash of the decompressed image.
     pub image: Option<String>,
-    /// The cases that it claims to have been about.
+    /// The cases that it claims to have been about; empty when nobody knows.
     pub cases: Vec<String>,
+    /// When it began, as far as that is known.
+    pub began: Option<jiff::Timestamp>,
     /// Why.
     pub doubt: Doubt,
 }
@@ -181,23 +188,29 @@ impl Evidence {
     }
 }
 
-fn ignored(path: &Path, ledger: Option<&Ledger>, row: Option<&RunRow>, doubt: Doubt) -> Ignored {
+/// A run as the history has it.
+type Known = (RunRow, Vec<AttemptRow>);
+
+/// What the history has comes first: a journal that cannot be believed may name another board.
+fn ignored(path: &Path, ledger: Option<&Ledger>, known: Option<&Known>, doubt: Doubt) -> Ignored {
     let head = ledger.and_then(|ledger| ledger.head.as_ref());
-    let mut cases: Vec<String> = ledger
-        .map(|ledger| {
-            let planned = ledger.plan.iter().map(|planned| planned.id.0.clone());
-            planned.chain(ledger.attempts.iter().map(|attempt| attempt.case.0.clone())).collect()
-        })
-        .unwrap_or_default();
+    let row = known.map(|(row, _)| row);
+    let of_journal = ledger.into_iter().flat_map(|ledger| {
+        let planned = ledger.plan.iter().map(|planned| planned.id.0.clone());
+        planned.chain(ledger.attempts.iter().map(|attempt| attempt.case.0.clone()))
+    });
+    let of_history = known.into_iter().flat_map(|(_, rows)| rows.iter().map(|row| row.case.clone()));
+    let mut cases: Vec<String> = of_journal.chain(of_history).collect();
     cases.sort();
     cases.dedup();
     let run = ledger.map(|ledger| ledger.run.clone()).filter(|run| !run.is_empty());
     Ignored {
         run: row.map(|row| row.run.clone()).or(run).unwrap_or_default(),
         path: path.to_owned(),
-        board: head.map(|head| head.board.clone()).or(row.map(|row| row.board.clone())),
-        image: head.map(|head| head.image.payload.to_string()).or(row.map(|row| row.image.payload.clone())),
+        board: row.map(|row| row.board.clone()).or(head.map(|head| head.board.clone())),
+        image: row.map(|row| row.image.payload.clone()).or(head.map(|head| head.image.payload.to_string())),
         cases,
+        began: row.map(|row| row.started).or(ledger.and_then(|ledger| ledger.started)),
         doubt,
     }
 }
@@ -210,19 +223,14 @@ fn read_one(
     keys: &[PublicKey],
     names: &[String],
 ) -> Result<Run, Box<Ignored>> {
+    let of_place = row.and_then(|row| known.get(row.run.as_str())).copied();
     let Ok(text) = std::fs::read(path) else {
-        let doubt = Doubt::Gone(path.to_owned());
-        return Err(Box::new(Ignored {
-            cases: row
-                .and_then(|row| known.get(row.run.as_str()))
-                .map(|(_, rows)| rows.iter().map(|row| row.case.clone()).collect())
-                .unwrap_or_default(),
-            ..ignored(path, None, row, doubt)
-        }));
+        return Err(Box::new(ignored(path, None, of_place, Doubt::Gone(path.to_owned()))));
     };
     let read = journal::read(&text);
     let ledger = Ledger::of(&read);
-    let refuse = |doubt: Doubt| Box::new(ignored(path, Some(&ledger), row, doubt));
+    let of_run = of_place.or(known.get(ledger.run.as_str()).copied());
+    let refuse = |doubt: Doubt| Box::new(ignored(path, Some(&ledger), of_run, doubt));
     let folder = path.parent().unwrap_or(Path::new("."));
     if let Some(problem) = read.problems.iter().find(|problem| !matches!(problem, Problem::Unfinished)) {
         return Err(refuse(Doubt::Journal(seal::told(problem))));
@@ -233,7 +241,10 @@ fn read_one(
         None if !read.problems.is_empty() => {
             return Err(refuse(Doubt::Journal(seal::told(&Problem::Unfinished))));
         }
-        None => return Err(refuse(Doubt::NotSealed)),
+        None => {
+            let was = of_run.is_some_and(|(row, _)| !row.simulated);
+            return Err(refuse(if was { Doubt::SealGone } else { Doubt::NotSealed }));
+        }
         Some(Err(why)) => return Err(refuse(Doubt::Seal(why.to_string()))),
         Some(Ok(sealed)) => sealed,
     };

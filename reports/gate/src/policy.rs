@@ -274,8 +274,12 @@ fn requirements(doc: &Loaded<PolicyDoc>, known: &Known) -> Checked {
         ] {
             for (place, name) in names.iter().enumerate() {
                 let field = format!("{at}.{field}[{place}]");
-                if !all.contains_key(name) {
-                    return Err(doc.unknown_name(&field, kind, name, all.keys().cloned()));
+                match all.get(name) {
+                    None => return Err(doc.unknown_name(&field, kind, name, all.keys().cloned())),
+                    Some(cases) if cases.is_empty() => {
+                        return Err(doc.invalid(&field, format!("{kind} `{name}` has no case")));
+                    }
+                    Some(_) => {}
                 }
                 for (board_at, board) in require.boards.iter().enumerate() {
                     if !known.boards.contains(board) {
@@ -371,6 +375,9 @@ fn manual(doc: &Loaded<PolicyDoc>) -> Checked {
     unique(doc, "manual", "test", doc.value.manual.iter().map(|manual| &manual.test))?;
     for (index, manual) in doc.value.manual.iter().enumerate() {
         let at = format!("manual[{index}]");
+        if manual.boards.is_empty() {
+            return Err(doc.invalid(&format!("{at}.boards"), "at least one board, else it is asked of none"));
+        }
         boards_asked(doc, &at, &manual.boards)?;
         if manual.signed_by.is_empty() {
             return Err(doc.invalid(&format!("{at}.signed-by"), "nobody could sign it"));
@@ -394,6 +401,9 @@ fn limits(doc: &Loaded<PolicyDoc>, known: &Known) -> Checked {
     unique(doc, "limits", "name", doc.value.limits.iter().map(|limit| &limit.name))?;
     for (index, limit) in doc.value.limits.iter().enumerate() {
         let at = format!("limits[{index}]");
+        if limit.boards.is_empty() {
+            return Err(doc.invalid(&format!("{at}.boards"), "at least one board, else it limits none"));
+        }
         boards_asked(doc, &at, &limit.boards)?;
         let bounds = [limit.at_most, limit.at_least, limit.never_above];
         if bounds.iter().all(Option::is_none) && limit.baseline.is_none() {

@@ -9,7 +9,7 @@ use shakedown_history::Word;
 use shakedown_history::stats::seen_rate;
 
 use super::{Because, Cell, Court, Exception, Missing, Reason};
-use crate::evidence::{Run, is_failure};
+use crate::evidence::{Ignored, Run, is_failure};
 use crate::policy::{Quarantine, Require};
 
 /// What the gate's confidence is stated at.
@@ -30,6 +30,23 @@ struct Seen<'a> {
     skipped: bool,
     /// What its other attempts ended as.
     silent: BTreeMap<&'static str, u64>,
+}
+
+impl Seen<'_> {
+    /// Attempts of which it could not be told whose fault they were, or whether there was one.
+    fn open(&self) -> u64 {
+        [Word::Undetermined, Word::Error].iter().filter_map(|word| self.silent.get(word.text())).sum()
+    }
+}
+
+/// A case that has not passed often enough.
+struct Lack {
+    case: String,
+    passed: u64,
+    /// Passes that are missing.
+    short: u64,
+    /// What its other attempts ended as.
+    why: String,
 }
 
 impl Court<'_> {
@@ -70,23 +87,26 @@ impl Court<'_> {
         told: &mut BTreeSet<(String, String)>,
     ) {
         let runs = self.on(board);
-        // A run that cannot be believed counts as one that is missing: it is to be made again.
-        let again = self.answer.ignored.iter().filter(|ignored| {
-            let image = ignored.image.as_deref();
-            let hashes = self.answer.image_names.values().chain([&self.answer.image]);
-            ignored.doubt.is_tampering()
-                && ignored.board.as_deref() == Some(board)
-                && (image.is_none() || hashes.map(ToString::to_string).any(|hash| image == Some(&hash)))
-                && ignored.cases.iter().any(|case| group.cases.contains(case))
-        });
-        let again = again.count() as u32;
-        let wanted = require.repeats + again;
-        let mut lacking: Vec<(String, u64, String)> = Vec::new();
+        // A run that cannot be believed counts as one that is missing: it is to be made again. What
+        // was passed before it cannot stand for it, else a failed run need only be destroyed.
+        let doubted = self.doubted(board, group);
+        let after = doubted.iter().filter_map(|ignored| ignored.began).max();
+        let undated = doubted.iter().filter(|ignored| ignored.began.is_none()).count() as u32;
+        let wanted = require.repeats + undated;
+        let replaced = match doubted.first() {
+            Some(first) => format!(
+                " ({}, later than and in place of what cannot be believed: {})",
+                require.repeats,
+                first.path.display()
+            ),
+            None => String::new(),
+        };
+        let mut lacking: Vec<Lack> = Vec::new();
         let mut fewest = u64::MAX;
         let mut counted = 0;
         let mut used: BTreeSet<String> = BTreeSet::new();
         for case in group.cases {
-            let seen = seen(&runs, case);
+            let seen = seen(&runs, case, after);
             used.extend(runs_of(&runs, case));
             if let Some(entry) = self.quarantined(case, board) {
                 let failed = seen.failed.len() as u64;
@@ -99,7 +119,9 @@ impl Court<'_> {
                 }
                 continue;
             }
-            let enough = seen.passed >= u64::from(wanted);
+            // What could not be told is made up for by one pass more each, and never outvoted.
+            let short = (u64::from(wanted) + seen.open()).saturating_sub(seen.passed);
+            let enough = short == 0;
             let troubled = !seen.failed.is_empty() || !enough;
             if troubled && self.waived(board, |waiver| waiver.case.as_ref() == Some(case)) {
                 continue;
@@ -118,7 +140,7 @@ impl Court<'_> {
                 self.answer.reasons.push(failed(board, case, &seen));
             }
             if !enough {
-                lacking.push((case.clone(), seen.passed, silence(&seen)));
+                lacking.push(Lack { case: case.clone(), passed: seen.passed, short, why: silence(&seen) });
             }
         }
         let passes = if counted == 0 { 0 } else { fewest };
@@ -132,33 +154,54 @@ impl Court<'_> {
             runs: used.into_iter().collect(),
         });
         if !lacking.is_empty() {
-            self.answer.missing.push(self.lack(board, group, require.repeats, again, lacking));
+            self.answer.missing.push(self.lack(board, group, wanted, &replaced, lacking));
         }
+        if counted == 0 {
+            self.answer.missing.push(Missing {
+                board: board.to_owned(),
+                name: group.name.to_owned(),
+                what: format!(
+                    "{} on {board}: every case is in quarantine, waived or skipped, so nothing was shown",
+                    group.name
+                ),
+                cases: Vec::new(),
+                command: None,
+                repeats: 0,
+            });
+        }
+    }
+
+    /// The runs of this image that cannot be believed, and that may have been about these cases.
+    fn doubted(&self, board: &str, group: &Group<'_>) -> Vec<Ignored> {
+        let hashes: Vec<String> =
+            self.answer.image_names.values().chain([&self.answer.image]).map(ToString::to_string).collect();
+        let fits = |ignored: &&Ignored| {
+            ignored.doubt.is_tampering()
+                && ignored.board.as_deref().is_none_or(|name| name == board)
+                && ignored.image.as_ref().is_none_or(|image| hashes.contains(image))
+                && (ignored.cases.is_empty() || ignored.cases.iter().any(|case| group.cases.contains(case)))
+        };
+        self.answer.ignored.iter().filter(fits).cloned().collect()
     }
 
     fn lack(
         &self,
         board: &str,
         group: &Group<'_>,
-        repeats: u32,
-        again: u32,
-        lacking: Vec<(String, u64, String)>,
+        wanted: u32,
+        replaced: &str,
+        lacking: Vec<Lack>,
     ) -> Missing {
-        let wanted = repeats + again;
-        let fewest = lacking.iter().map(|(_, passed, _)| *passed).min().unwrap_or_default();
-        let first = lacking.first().map(|(case, passed, why)| format!("{case} passed {passed} times{why}"));
+        let missing = lacking.iter().map(|lack| lack.short).max().unwrap_or_default() as u32;
+        let first =
+            lacking.first().map(|lack| format!("{} passed {} times{}", lack.case, lack.passed, lack.why));
         let more = match lacking.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more cases"),
         };
-        let replaced = match again {
-            0 => String::new(),
-            runs => format!(" ({repeats}, and {runs} in place of what cannot be believed)"),
-        };
-        let missing = wanted - fewest as u32;
         // A few cases are named; a whole suite is asked for by its name.
         let few: String = if lacking.len() <= 3 && lacking.len() < group.cases.len() {
-            lacking.iter().fold(String::new(), |line, (case, _, _)| line + " --case " + &quote(case))
+            lacking.iter().fold(String::new(), |line, lack| line + " --case " + &quote(&lack.case))
         } else {
             format!(" {} {}", group.option, group.name)
         };
@@ -170,7 +213,7 @@ impl Court<'_> {
                 group.name,
                 first.unwrap_or_default()
             ),
-            cases: lacking.into_iter().map(|(case, _, _)| case).collect(),
+            cases: lacking.into_iter().map(|lack| lack.case).collect(),
             command: Some(format!(
                 "shakedown run --board {board} --image {}{few} --repeat {missing}",
                 quote(&self.image)
@@ -182,7 +225,7 @@ impl Court<'_> {
     /// A boot that failed, or a step that the image failed, speaks against it whatever was asked for.
     fn boots_and_steps(&mut self, board: &str, told: &mut BTreeSet<(String, String)>) {
         let runs = self.on(board);
-        let boots = seen(&runs, BOOT);
+        let boots = seen(&runs, BOOT, None);
         let excused = self.quarantined(BOOT, board).is_some();
         if !boots.failed.is_empty() && !excused && told.insert((board.to_owned(), BOOT.to_owned())) {
             self.answer.reasons.push(failed(board, BOOT, &boots));
@@ -234,12 +277,14 @@ fn runs_of<'a>(runs: &'a [&Run], case: &'a str) -> impl Iterator<Item = String> 
     runs.iter().filter(has).map(|run| run.ledger.run.clone())
 }
 
-fn seen<'a>(runs: &[&'a Run], case: &str) -> Seen<'a> {
+/// Passes count only of runs that began later than `after`; all else counts whenever it was.
+fn seen<'a>(runs: &[&'a Run], case: &str, after: Option<jiff::Timestamp>) -> Seen<'a> {
     let mut seen = Seen::default();
     for run in runs {
+        let late = after.is_none_or(|after| run.ledger.started.is_some_and(|began| began > after));
         for attempt in run.ledger.attempts.iter().filter(|attempt| attempt.case.0 == case) {
             match Word::of(attempt.outcome.as_ref()) {
-                Word::Pass => seen.passed += 1,
+                Word::Pass => seen.passed += u64::from(late),
                 Word::Fail if is_failure(attempt) => seen.failed.push((run, attempt)),
                 Word::Skip => seen.skipped = true,
                 other => *seen.silent.entry(other.text()).or_default() += 1,

@@ -19,6 +19,9 @@ use crate::policy::{Manual, Policy, Waiver};
 /// The version of the answer's format.
 pub const FORMAT: u32 = 1;
 
+/// Another host's clock may be so many seconds ahead of ours.
+const AHEAD: i64 = 300;
+
 /// What the parts of the judgement share.
 struct Court<'a> {
     policy: &'a Policy,
@@ -120,8 +123,7 @@ fn doubt(run: &Run, policy: &Policy, known: &Known, now: jiff::Timestamp, asked:
         return Some(Doubt::Suites { expected: known.version, got });
     }
     let began = run.ledger.started?;
-    // A host's clock may be a little ahead of ours.
-    if began.duration_since(now).as_secs() > 300 {
+    if began.duration_since(now).as_secs() > AHEAD {
         return Some(Doubt::Future(began));
     }
     let age = now.duration_since(began).as_millis();
@@ -142,6 +144,8 @@ fn unfit(run: &Run, doubt: Doubt) -> Ignored {
         board: head.map(|head| head.board.clone()),
         image: head.map(|head| head.image.payload.to_string()),
         cases: run.ledger.plan.iter().map(|planned| planned.id.0.clone()).collect(),
+        // A clock that was wrong says nothing about what came later.
+        began: run.ledger.started.filter(|_| !matches!(doubt, Doubt::Future(_))),
         doubt,
     }
 }
@@ -236,6 +240,8 @@ impl Court<'_> {
                 why = told(&format!("`{by}` may not sign it"));
             } else if self.answer.at.duration_since(record.at).as_millis() > age {
                 why = told("it is too old");
+            } else if record.at.duration_since(self.answer.at).as_secs() > AHEAD {
+                why = told("it is dated in the future");
             } else if best.is_none_or(|(_, known)| known.at < record.at) {
                 best = Some((found, record));
             }

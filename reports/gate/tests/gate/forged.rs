@@ -174,3 +174,66 @@ fn a_run_that_was_killed_is_not_sealed() {
     assert!(error.contains("not whole: it has no end"), "{error}");
     assert!(matches!(bench.ask(THREE).ignored[0].doubt, Doubt::Swapped { .. }));
 }
+
+/// Five good runs and a failed one, which somebody makes unbelievable in this way.
+fn five_and_a_failure(history: bool, destroy: impl FnOnce(&std::path::Path)) -> Answer {
+    let bench = Bench::new();
+    bench.runs(5);
+    let bad = bench.add(&Made { cases: vec![("os::a::two", fail())], ..good("bad") });
+    let known = history.then(|| bench.history());
+    assert_eq!(bench.ask_with(THREE, known.as_ref()).ruling, Ruling::DoNotShip);
+    destroy(&bad);
+    let answer = bench.ask_with(THREE, known.as_ref());
+    // Made again, it counts: three runs that began later.
+    for index in 0..3 {
+        let later = Made { at: good("x").at + 60, ..good(&format!("later{index}")) };
+        bench.add(&later);
+    }
+    let healed = bench.ask_with(THREE, known.as_ref());
+    assert_eq!(healed.ruling, Ruling::Ship, "{:#?}", healed.missing);
+    answer
+}
+
+#[test]
+fn a_failure_that_was_destroyed_is_not_made_up_for_by_passes_before_it() {
+    let gone = five_and_a_failure(true, |bad| std::fs::remove_dir_all(bad).unwrap());
+    assert_eq!(gone.ruling, Ruling::NotEnoughEvidence, "{gone:#?}");
+    let empty = five_and_a_failure(true, |bad| std::fs::write(bad.join("journal.jsonl"), "").unwrap());
+    assert_eq!(empty.ruling, Ruling::NotEnoughEvidence, "{empty:#?}");
+    let bare = five_and_a_failure(true, |bad| std::fs::remove_file(bad.join(seal::FILE)).unwrap());
+    assert_eq!(bare.ruling, Ruling::NotEnoughEvidence, "{bare:#?}");
+    assert!(matches!(bare.ignored[0].doubt, Doubt::SealGone));
+    let edited = five_and_a_failure(false, |bad| edit(&bad.join("journal.jsonl"), "as it is", "as it was"));
+    assert_eq!(edited.ruling, Ruling::NotEnoughEvidence, "{edited:#?}");
+}
+
+#[test]
+fn what_could_not_be_told_asks_for_a_pass_more() {
+    let bench = Bench::new();
+    bench.runs(3);
+    assert_eq!(bench.ask(THREE).ruling, Ruling::Ship);
+    let open = Outcome::Undetermined { seen: vec!["silence".into()] };
+    bench.add(&Made { cases: vec![("os::a::two", open)], ..good("open") });
+    let answer = bench.ask(THREE);
+    assert_eq!(answer.ruling, Ruling::NotEnoughEvidence);
+    assert!(answer.missing[0].what.contains("1 undetermined"), "{}", answer.missing[0].what);
+    assert_eq!(answer.missing[0].repeats, 1);
+    bench.run("more");
+    assert_eq!(bench.ask(THREE).ruling, Ruling::Ship);
+}
+
+#[test]
+fn a_policy_that_asks_for_nothing_is_no_policy() {
+    let bench = Bench::new();
+    bench.runs(3);
+    let of = |rest: &str| bench.policy(&format!("{THREE}{rest}")).unwrap_err();
+    let manual = of("manual:\n  - { test: lamp, boards: [], signed-by: [lab] }\n");
+    assert!(manual.contains("manual[0].boards"), "{manual}");
+    let limit = of("limits:\n  - { name: slow, measure: boot.kernel, boards: [], repeats: 3, at-most: 9 }\n");
+    assert!(limit.contains("limits[0].boards"), "{limit}");
+    let all = "quarantine:\n  - {case: os::a::one, owner: ana, issue: '#7', reason: slow, until: 2029-01-16}\n  \
+               - {case: os::a::two, owner: ana, issue: '#8', reason: slow, until: 2029-01-16}\n";
+    let answer = bench.ask(&format!("{THREE}{all}"));
+    assert_eq!(answer.ruling, Ruling::NotEnoughEvidence, "{answer:#?}");
+    assert!(answer.missing[0].what.contains("nothing was shown"), "{}", answer.missing[0].what);
+}
