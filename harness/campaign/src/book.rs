@@ -144,6 +144,8 @@ pub struct Book {
     path: PathBuf,
     seq: u64,
     prev: Sha,
+    /// A line stands there half, and could not be taken away.
+    torn: bool,
 }
 
 /// A line as read: when, and what.
@@ -154,7 +156,7 @@ impl Book {
     pub fn create(path: &Path) -> Result<Self, BookError> {
         let failed = |error| BookError::Io { path: path.to_owned(), error };
         let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(failed)?;
-        let book = Self { file, path: path.to_owned(), seq: 0, prev: Sha([0; 32]) };
+        let book = Self { file, path: path.to_owned(), seq: 0, prev: Sha([0; 32]), torn: false };
         book.lock()?;
         Ok(book)
     }
@@ -168,6 +170,7 @@ impl Book {
             path: path.to_owned(),
             seq: 0,
             prev: Sha([0; 32]),
+            torn: false,
         };
         book.lock()?;
         let mut text = Vec::new();
@@ -197,11 +200,20 @@ impl Book {
     /// Writes a line, whole, and through to the disk.
     pub fn write(&mut self, happened: &Happened) -> Result<(), BookError> {
         let failed = |error: io::Error| BookError::Io { path: self.path.clone(), error };
+        if self.torn {
+            return Err(failed(io::Error::other("a line before this one could not be written whole")));
+        }
         let wall = jiff::Timestamp::now();
         let line = Line { v: VERSION, seq: self.seq, prev: self.prev, wall, happened: happened.clone() };
         let text = serde_json::to_string(&line).map_err(|error| failed(io::Error::other(error)))?;
-        self.file.write_all(format!("{text}\n").as_bytes()).map_err(failed)?;
-        self.file.sync_data().map_err(failed)?;
+        let whole = self.file.metadata().map_err(failed)?.len();
+        let written =
+            self.file.write_all(format!("{text}\n").as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // A torn line would take the next one with it: it is taken away, or nothing follows it.
+            self.torn |= self.file.set_len(whole).is_err();
+            return Err(failed(error));
+        }
         (self.seq, self.prev) = (self.seq + 1, Sha::of(text.as_bytes()));
         Ok(())
     }

@@ -118,6 +118,15 @@ pub struct Came {
 }
 
 impl Came {
+    /// The same, of a run whose record could not be finished: the host's fault, and what was seen
+    /// until then stays seen.
+    #[must_use]
+    pub fn unfinished(mut self, why: String) -> Self {
+        self.class = Class::Infra;
+        self.steps.push((Word::Infra, why));
+        self
+    }
+
     /// From a journal, whole or cut anywhere.
     pub fn of(ledger: &Ledger) -> Self {
         let mut seen: Vec<_> = ledger

@@ -75,6 +75,17 @@ impl JobState {
         self.todo.is_none() && !self.running
     }
 
+    /// Whether nothing more is to be done for it, and not all of it has an answer: its tries are used up.
+    pub fn is_lost(&self) -> bool {
+        let of_image = self.parts.iter().filter(|part| part.why != Why::Control);
+        let mut seen = of_image.flat_map(|part| &part.came.seen);
+        self.is_done()
+            && match self.open() {
+                None => !seen.any(|seen| seen.word.is_answer()),
+                Some(open) => !open.is_empty(),
+            }
+    }
+
     fn made(&self, why: Why) -> u32 {
         self.parts.iter().filter(|part| part.why == why).count() as u32
     }

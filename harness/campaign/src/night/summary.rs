@@ -174,6 +174,12 @@ impl Summary {
             let why = over
                 .map_or_else(|| format!("no slot is left in service: {}", sick.join("; ")), str::to_owned);
             self.not_run.push((job.job.key.clone(), why));
+        } else if job.is_lost() {
+            // Another repeat may have passed: that does not stand for this one.
+            let last = job.parts.last().and_then(|part| part.came.steps.last());
+            let why =
+                last.map_or_else(|| "not every case came to an answer".to_owned(), |(_, says)| says.clone());
+            self.not_run.push((job.job.key.clone(), format!("its tries are used up: {why}")));
         }
     }
 

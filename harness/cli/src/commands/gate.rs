@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use shakedown_core::Sha;
 use shakedown_gate::{Answer, SecretKey, attest, render};
 
+use super::runs::PIN;
 use crate::compose::{evidence, image};
-use crate::say::out;
+use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
 /// `shakedown gate`.
@@ -122,6 +123,18 @@ fn image_of(named: &str) -> Result<(Sha, Option<PathBuf>), CliError> {
     Ok((image::identified(path)?.image().payload, Some(path.to_owned())))
 }
 
+/// What an answer was derived from is kept, so that it can be defended. A folder that takes no file
+/// keeps its run by being read-only.
+fn pin(answer: &Answer) {
+    for used in &answer.used {
+        let Some(folder) = used.path.parent() else { continue };
+        let text = format!("gate {} of image {}\n", answer.policy, answer.image.short());
+        if let Err(error) = std::fs::write(folder.join(PIN), text) {
+            err!("warning: {} is not pinned, `shakedown runs gc` may take it: {error}", folder.display());
+        }
+    }
+}
+
 fn tell(args: &Args, answer: &Answer, path: Option<&Path>, key: Option<&SecretKey>) -> CliResult {
     let folder = args.out.clone().unwrap_or_else(|| shakedown_host::dirs::out().join("gate"));
     let write = |path: &Path, text: &str| {
@@ -154,6 +167,7 @@ fn tell(args: &Args, answer: &Answer, path: Option<&Path>, key: Option<&SecretKe
             None => out!("no run can supply what is missing: no plan was written"),
         }
     }
+    pin(answer);
     out!("report: {}", folder.join("gate.html").display());
     Ok(answer.ruling.exit())
 }

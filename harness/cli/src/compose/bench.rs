@@ -198,11 +198,17 @@ impl SlotsBench<'_> {
         runtime.block_on(async {
             let _lease = self.lease(place).await?;
             let executed = execute::execute(job, clock, |_| Vec::new()).await?;
-            if let Some(broken) = executed.broken {
-                return Err(broken);
-            }
             let ledger = &executed.done.ledger;
-            Ok(if task.why == Why::Control { Came::of_control(ledger, by_control) } else { Came::of(ledger) })
+            let came = if task.why == Why::Control {
+                Came::of_control(ledger, by_control)
+            } else {
+                Came::of(ledger)
+            };
+            // A failure that was seen before the disk was full is a failure that was seen.
+            Ok(match executed.broken {
+                None => came,
+                Some(broken) => came.unfinished(broken.to_string()),
+            })
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,10 +114,15 @@ impl Keeper {
         done
     }
 
-    /// Names a hold: no two of this keeper's are the same.
-    pub(super) fn token(&self, who: &Who) -> String {
+    /// A hold's name, no two of this keeper's are the same, and the word that lets its commands in,
+    /// which nobody can guess from what the keeper tells others.
+    pub(super) fn token(&self, who: &Who) -> (String, String) {
         let number = self.holds.fetch_add(1, Ordering::Relaxed);
-        format!("hold-{}-{}-{number}", std::process::id(), who.pid)
+        let name = format!("hold-{}-{}-{number}", std::process::id(), who.pid);
+        // Its keys come from the kernel's random numbers.
+        let secret = RandomState::new().build_hasher().finish();
+        let token = format!("{name}-{secret:016x}");
+        (name, token)
     }
 
     /// Completes when nothing was open for a while.

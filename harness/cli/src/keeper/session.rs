@@ -326,7 +326,7 @@ async fn follow(
 
 /// Holds the slot as long as the command lives, and makes it safe however that ends.
 async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> io::Result<()> {
-    let token = keeper.token(who);
+    let (name, token) = keeper.token(who);
     let entered = match keeper.seat(slot) {
         Ok(seat) => seat.hold(keeper, who, &token).await.map(|ticket| (seat, ticket)),
         Err(refusal) => Err(refusal),
@@ -335,7 +335,7 @@ async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> i
         Ok(entered) => entered,
         Err(refusal) => return refuse(link, refusal).await,
     };
-    let folder = keeper.folder.join(&token);
+    let folder = keeper.folder.join(name);
     let opened = hold::open(&folder, keeper.mode, &ticket.slot, &keeper.clock, &keeper.stop);
     let mut clean = false;
     let told = match opened {
