@@ -5,8 +5,10 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shakedown_core::{Deadline, Rig};
+use tokio::sync::watch;
 
 use super::capture::{Capture, Keep, last_lines};
 use super::leader::{Leader, Shared};
@@ -16,12 +18,18 @@ use crate::group;
 /// Bytes of a started program's output that are kept for errors.
 const TAIL: usize = 64 << 10;
 
+/// How long the last words of a program that has ended may be on their way to us: they are in the
+/// pipe already. Longer only where a process that it left behind holds the other end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A program that was started. Dropped, its whole process group is killed.
 #[derive(Debug)]
 pub struct Child {
     leader: Shared,
     tool: Tool,
     said: Arc<Capture>,
+    /// Closed when all that it said is in `said`.
+    heard: watch::Receiver<()>,
     window: Mutex<CpuTime>,
 }
 
@@ -76,13 +84,13 @@ impl Tool {
             let both = opened.and_then(|out| Ok((out.try_clone()?, out)));
             let (out, err) = both.map_err(|error| self.fault("open the log of").because(&error))?;
             let (leader, _) = self.spawn(Stdio::null(), out.into(), err.into())?;
-            return Ok(Child::new(leader, self, said));
+            return Ok(Child::new(leader, self, said, watch::channel(()).1));
         }
         let (reader, writer) = self.output_pipe()?;
         let second = writer.try_clone().map_err(|error| self.fault("start").because(&error))?;
         let (leader, _) = self.spawn(Stdio::null(), writer.into(), second.into())?;
-        self.listen(reader, &said)?;
-        Ok(Child::new(leader, self, said))
+        let heard = self.listen(reader, &said)?;
+        Ok(Child::new(leader, self, said, heard))
     }
 
     /// Starts it with our hands on its input and output; the last 64 KiB of its standard
@@ -91,11 +99,11 @@ impl Tool {
         let said = Arc::new(Capture::new(Keep::Last, TAIL));
         let (reader, writer) = self.output_pipe()?;
         let (leader, mut child) = self.spawn(Stdio::piped(), Stdio::piped(), writer.into())?;
-        self.listen(reader, &said)?;
+        let heard = self.listen(reader, &said)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(self.fault("start").expected("its input and output as pipes", "none"));
         };
-        Ok(Piped { child: Child::new(leader, self, said), stdin, stdout })
+        Ok(Piped { child: Child::new(leader, self, said, heard), stdin, stdout })
     }
 
     /// Starts it in front: it shares our input, output, errors and terminal, so it stays in our own
@@ -104,37 +112,39 @@ impl Tool {
         let mut tool = self.clone();
         tool.in_front = true;
         let (leader, _) = tool.spawn(Stdio::inherit(), Stdio::inherit(), Stdio::inherit())?;
-        Ok(Child::new(leader, self, Arc::new(Capture::new(Keep::Last, TAIL))))
+        Ok(Child::new(leader, self, Arc::new(Capture::new(Keep::Last, TAIL)), watch::channel(()).1))
     }
 
     /// Starts it on these three descriptors: a terminal.
     pub(crate) fn start_on(&self, fd: &OwnedFd) -> Rig<Child> {
         let copy = || fd.try_clone().map(Stdio::from).map_err(|error| self.fault("start").because(&error));
         let (leader, _) = self.spawn(copy()?, copy()?, copy()?)?;
-        Ok(Child::new(leader, self, Arc::new(Capture::new(Keep::Last, TAIL))))
+        Ok(Child::new(leader, self, Arc::new(Capture::new(Keep::Last, TAIL)), watch::channel(()).1))
     }
 
     fn output_pipe(&self) -> Rig<(io::PipeReader, io::PipeWriter)> {
         io::pipe().map_err(|error| self.fault("start").because(&error))
     }
 
-    fn listen(&self, mut reader: io::PipeReader, said: &Arc<Capture>) -> Rig<()> {
+    fn listen(&self, mut reader: io::PipeReader, said: &Arc<Capture>) -> Rig<watch::Receiver<()>> {
         let said = said.clone();
+        let (listening, heard) = watch::channel(());
         let thread = std::thread::Builder::new().name(format!("out of {}", self.name()));
         let work = move || {
             let mut buffer = vec![0; 16 << 10];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 said.push(&buffer[..count]);
             }
+            drop(listening);
         };
-        thread.spawn(work).map(drop).map_err(|error| self.fault("listen to").because(&error))
+        thread.spawn(work).map(|_| heard).map_err(|error| self.fault("listen to").because(&error))
     }
 }
 
 impl Child {
-    fn new(leader: Leader, tool: &Tool, said: Arc<Capture>) -> Self {
+    fn new(leader: Leader, tool: &Tool, said: Arc<Capture>, heard: watch::Receiver<()>) -> Self {
         let window = Mutex::new(CpuTime::of(leader.pid()));
-        Self { leader: Arc::new(leader), tool: tool.clone(), said, window }
+        Self { leader: Arc::new(leader), tool: tool.clone(), said, heard, window }
     }
 
     /// Its process id, which is also its group's.
@@ -149,10 +159,15 @@ impl Child {
 
     /// Waits until it has ended by itself.
     pub async fn wait(&self, by: &Deadline) -> Rig<ExitStatus> {
-        match by.run(|| self.last_line(), self.leader.exited()).await {
-            Ok(status) => status.map_err(|error| self.tool.fault("wait for").because(&error)),
-            Err(stop) => Err(self.tool.fault("wait for").stopped(stop)),
-        }
+        let status = match by.run(|| self.last_line(), self.leader.exited()).await {
+            Ok(status) => status.map_err(|error| self.tool.fault("wait for").because(&error))?,
+            Err(stop) => return Err(self.tool.fault("wait for").stopped(stop)),
+        };
+        let mut heard = self.heard.clone();
+        let words = by.child("its last words", LAST_WORDS);
+        // Either way what is there is what there is: its end is known.
+        drop(words.run(|| self.last_line(), heard.changed()).await);
+        Ok(status)
     }
 
     /// Sends SIGTERM to its whole group: a request, not a proof.
