@@ -35,6 +35,19 @@ pub struct MediumId {
     pub size: u64,
 }
 
+impl MediumId {
+    /// Refuses a range that does not lie on the medium.
+    pub fn within(&self, off: u64, len: u64) -> io::Result<()> {
+        match off.checked_add(len) {
+            Some(end) if end <= self.size => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("bytes {off}+{len} of a medium of {} bytes", self.size),
+            )),
+        }
+    }
+}
+
 /// An open medium. Blocking: it lives on the writer's own thread.
 pub trait Medium: Send {
     /// Which one.

@@ -85,16 +85,6 @@ impl FileMedium {
     pub fn allocated(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.blocks() * 512)
     }
-
-    fn within(&self, off: u64, len: u64) -> io::Result<()> {
-        match off.checked_add(len) {
-            Some(end) if end <= self.id.size => Ok(()),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("bytes {off}+{len} of a medium of {} bytes", self.id.size),
-            )),
-        }
-    }
 }
 
 fn kind_of(about: &std::fs::Metadata) -> &'static str {
@@ -115,7 +105,7 @@ impl Medium for FileMedium {
     }
 
     fn read_at(&mut self, off: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.within(off, buf.len() as u64)?;
+        self.id.within(off, buf.len() as u64)?;
         if buf.len() >= LARGE {
             let end = rustix::fs::seek(&self.file, SeekFrom::Hole(off)).unwrap_or(off);
             self.ahead.reading(&self.file, off, end.max(off));
@@ -124,12 +114,12 @@ impl Medium for FileMedium {
     }
 
     fn write_at(&mut self, off: u64, buf: &[u8]) -> io::Result<()> {
-        self.within(off, buf.len() as u64)?;
+        self.id.within(off, buf.len() as u64)?;
         self.file.write_all_at(buf, off)
     }
 
     fn zero(&mut self, off: u64, len: u64) -> io::Result<()> {
-        self.within(off, len)?;
+        self.id.within(off, len)?;
         if len == 0 || self.known_zero(off, len)? {
             return Ok(());
         }

@@ -66,16 +66,6 @@ impl DirectMedium {
         Ok(Self { file, id, block: facts.block.max(512), buffer: vec![0; WINDOW + ALIGN] })
     }
 
-    fn within(&self, off: u64, len: u64) -> io::Result<()> {
-        match off.checked_add(len) {
-            Some(end) if end <= self.id.size => Ok(()),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("bytes {off}+{len} of a medium of {} bytes", self.id.size),
-            )),
-        }
-    }
-
     /// The whole blocks from `off` on that hold the next bytes, at most a window: where they begin,
     /// how long they are, and the bytes of interest in them.
     fn blocks(&self, off: u64, len: usize) -> (u64, usize, std::ops::Range<usize>) {
@@ -99,7 +89,7 @@ impl Medium for DirectMedium {
     }
 
     fn read_at(&mut self, off: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.within(off, buf.len() as u64)?;
+        self.id.within(off, buf.len() as u64)?;
         let mut done = 0;
         while done < buf.len() {
             let (from, whole, part) = self.blocks(off + done as u64, buf.len() - done);
@@ -113,7 +103,7 @@ impl Medium for DirectMedium {
     }
 
     fn write_at(&mut self, off: u64, buf: &[u8]) -> io::Result<()> {
-        self.within(off, buf.len() as u64)?;
+        self.id.within(off, buf.len() as u64)?;
         let mut done = 0;
         while done < buf.len() {
             let (from, whole, part) = self.blocks(off + done as u64, buf.len() - done);
@@ -131,7 +121,7 @@ impl Medium for DirectMedium {
     }
 
     fn zero(&mut self, off: u64, len: u64) -> io::Result<()> {
-        self.within(off, len)?;
+        self.id.within(off, len)?;
         let (from, until) = (off.next_multiple_of(self.block), (off + len) / self.block * self.block);
         if from >= until {
             return self.write_at(off, &vec![0; len as usize]);
