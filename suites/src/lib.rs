@@ -21,7 +21,6 @@ pub mod expect;
 pub mod facts;
 mod files;
 mod fitted;
-mod glob;
 mod lower;
 mod lower_step;
 mod pattern;

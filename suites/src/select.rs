@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_core::case::Cases;
 use shakedown_core::event::Planned;
+use shakedown_core::names;
 use shakedown_core::{Capability, CaseId, OsProfile};
 
 use crate::entry::Entry;
 use crate::error::SuiteError;
-use crate::glob;
 use crate::suites::Suites;
 
 /// What was asked for. Without anything: the selection `demo`.
@@ -61,7 +61,7 @@ impl Suites {
             let selection = self.selection(name)?;
             taken.retain(|entry| {
                 let id = &entry.spec().id.0;
-                let any = |patterns: &[String]| patterns.iter().any(|pattern| glob::matches(pattern, id));
+                let any = |patterns: &[String]| patterns.iter().any(|pattern| names::matches(pattern, id));
                 entry.spec().effect <= selection.max_effect
                     && any(&selection.cases)
                     && !any(&selection.without)
@@ -78,12 +78,12 @@ impl Suites {
         }
         if !ask.cases.is_empty() {
             for pattern in &ask.cases {
-                if !self.entries.iter().any(|entry| glob::matches(pattern, &entry.spec().id.0)) {
+                if !self.entries.iter().any(|entry| names::matches(pattern, &entry.spec().id.0)) {
                     let (got, known) = (pattern.clone(), self.ids());
                     return Err(SuiteError::Unknown { kind: "case", got, known });
                 }
             }
-            taken.retain(|entry| ask.cases.iter().any(|pattern| glob::matches(pattern, &entry.spec().id.0)));
+            taken.retain(|entry| ask.cases.iter().any(|pattern| names::matches(pattern, &entry.spec().id.0)));
             names.extend(ask.cases.iter().cloned());
         }
         let mut entries: Vec<Entry> = taken.into_iter().cloned().collect();

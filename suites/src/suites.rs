@@ -196,7 +196,7 @@ fn selection(name: &str, document: &Document, entries: &[Entry]) -> Result<Selec
     let doc: Loaded<SelectionDoc> = load(document)?;
     for (field, patterns) in [("cases", &doc.value.cases), ("without", &doc.value.without)] {
         for (index, pattern) in patterns.iter().enumerate() {
-            if !entries.iter().any(|entry| crate::glob::matches(pattern, &entry.spec().id.0)) {
+            if !entries.iter().any(|entry| shakedown_core::names::matches(pattern, &entry.spec().id.0)) {
                 let what = format!("`{pattern}` matches no case");
                 return Err(doc.invalid(&format!("{field}[{index}]"), what).into());
             }

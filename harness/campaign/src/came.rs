@@ -5,66 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shakedown_core::ledger::Attempt;
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, CaseId, Ledger, Outcome};
 
 /// The runner's row for what an interrupt ended.
 const INTERRUPTED: &str = "interrupted";
-
-/// The word of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Word {
-    /// It did what it should.
-    Pass,
-    /// The OS did not.
-    Fail,
-    /// Not run, by decision.
-    Skip,
-    /// Not run, because something before it failed.
-    Blocked,
-    /// The case is broken.
-    Error,
-    /// The rig broke.
-    Infra,
-    /// It cannot be told.
-    Undetermined,
-    /// The run was cut off before it ended.
-    Cut,
-}
-
-impl Word {
-    fn of(outcome: Option<&Outcome>) -> Self {
-        match outcome {
-            None => Self::Cut,
-            Some(Outcome::Pass) => Self::Pass,
-            Some(Outcome::Fail(_)) => Self::Fail,
-            Some(Outcome::Skip { .. }) => Self::Skip,
-            Some(Outcome::Blocked { .. }) => Self::Blocked,
-            Some(Outcome::Error { .. }) => Self::Error,
-            Some(Outcome::Infra(_)) => Self::Infra,
-            Some(Outcome::Undetermined { .. }) => Self::Undetermined,
-        }
-    }
-
-    /// Whether it answers what was asked: nothing needs to be run again for it.
-    pub fn is_answer(self) -> bool {
-        matches!(self, Self::Pass | Self::Fail | Self::Skip | Self::Error)
-    }
-
-    /// For reports.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Skip => "skip",
-            Self::Blocked => "blocked",
-            Self::Error => "error",
-            Self::Infra => "infra",
-            Self::Undetermined => "undetermined",
-            Self::Cut => "cut off",
-        }
-    }
-}
 
 /// One attempt of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +89,7 @@ impl Came {
         let left = ledger.plan.iter().filter(|planned| !begun.contains(&planned.id));
         seen.extend(left.map(|planned| Seen {
             case: planned.id.clone(),
-            word: Word::Cut,
+            word: Word::CutOff,
             blame: None,
             says: String::new(),
         }));
@@ -198,7 +143,7 @@ fn word(attempt: &Attempt) -> Word {
 fn class(seen: &[Seen], steps: &[(Word, String)]) -> Class {
     let any = |word| seen.iter().any(|seen| seen.word == word) || steps.iter().any(|(step, _)| *step == word);
     // A run that came to its end and left something out was broken off by its host.
-    if any(Word::Infra) || any(Word::Cut) {
+    if any(Word::Infra) || any(Word::CutOff) {
         Class::Infra
     } else if any(Word::Fail) || any(Word::Error) {
         Class::Failed

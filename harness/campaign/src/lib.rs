@@ -13,11 +13,10 @@ pub mod bisect;
 pub mod book;
 pub mod came;
 pub mod engine;
-pub mod natural;
 pub mod night;
 pub mod plan;
 pub mod slots;
 
 pub use book::{Book, Happened, Why};
-pub use came::{Came, Class, Seen, Word};
+pub use came::{Came, Class, Seen};
 pub use engine::{Bench, Director, Order, Room, Task};

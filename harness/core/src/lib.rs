@@ -15,6 +15,7 @@ pub mod image;
 pub mod journal;
 pub mod ledger;
 pub mod line;
+pub mod names;
 pub mod outcome;
 pub mod procedure;
 pub mod profile;

@@ -40,15 +40,7 @@ pub enum Outcome {
 impl Outcome {
     /// The word for reports and files.
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail(_) => "fail",
-            Self::Skip { .. } => "skip",
-            Self::Blocked { .. } => "blocked",
-            Self::Error { .. } => "error",
-            Self::Infra(_) => "infra",
-            Self::Undetermined { .. } => "undetermined",
-        }
+        Word::of(Some(self)).text()
     }
 
     /// The first line for people; empty for a pass.
@@ -62,6 +54,81 @@ impl Outcome {
             Self::Infra(fault) => fault.to_string(),
             Self::Undetermined { seen } => seen.first().cloned().unwrap_or_default(),
         }
+    }
+}
+
+/// How an attempt ended, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// It did what it should.
+    Pass,
+    /// The OS or the image did not.
+    Fail,
+    /// Not run, by decision.
+    Skip,
+    /// Not run, because what it needs failed.
+    Blocked,
+    /// The case itself is broken.
+    Error,
+    /// The rig broke.
+    Infra,
+    /// It cannot be told whose fault it was.
+    Undetermined,
+    /// It did not end: the run was cut off in the middle of it.
+    #[serde(alias = "cut")]
+    CutOff,
+}
+
+impl Word {
+    /// All of them, in the order in which they are declared.
+    pub const ALL: [Self; 8] = [
+        Self::Pass,
+        Self::Fail,
+        Self::Skip,
+        Self::Blocked,
+        Self::Error,
+        Self::Infra,
+        Self::Undetermined,
+        Self::CutOff,
+    ];
+
+    /// Of an attempt; `None` is one that did not end.
+    pub fn of(outcome: Option<&Outcome>) -> Self {
+        match outcome {
+            Some(Outcome::Pass) => Self::Pass,
+            Some(Outcome::Fail(_)) => Self::Fail,
+            Some(Outcome::Skip { .. }) => Self::Skip,
+            Some(Outcome::Blocked { .. }) => Self::Blocked,
+            Some(Outcome::Error { .. }) => Self::Error,
+            Some(Outcome::Infra(_)) => Self::Infra,
+            Some(Outcome::Undetermined { .. }) => Self::Undetermined,
+            None => Self::CutOff,
+        }
+    }
+
+    /// As in files and on the terminal.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+            Self::Blocked => "blocked",
+            Self::Error => "error",
+            Self::Infra => "infra",
+            Self::Undetermined => "undetermined",
+            Self::CutOff => "cut-off",
+        }
+    }
+
+    /// The word with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.text() == name)
+    }
+
+    /// Whether it answers what was asked: nothing needs to be run again for it.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Self::Pass | Self::Fail | Self::Skip | Self::Error)
     }
 }
 

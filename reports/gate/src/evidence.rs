@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use shakedown_core::journal::{self, Problem};
 use shakedown_core::ledger::Attempt;
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, Ledger, Sha};
-use shakedown_history::{AttemptRow, RunRow, Word};
+use shakedown_history::{AttemptRow, RunRow};
 
 use crate::key::PublicKey;
 use crate::seal;

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
+use shakedown_core::outcome::Word;
 
 use crate::error::HistoryError;
 use crate::filter::{Filter, Over, Where};
 use crate::flakes::{By, Tally};
+use crate::numbers::word_number;
 use crate::query::ImageRow;
 use crate::stats::{Alternative, fisher, least_p, mann_whitney, median};
 use crate::store::History;
-use crate::word::Word;
 
 /// With fewer values of either image nothing is said of a change.
 pub const LEAST: usize = 3;
@@ -176,7 +177,7 @@ impl History {
             all.and("a.image = ?", image);
             (self.rolled("by_image", filter)?, "sum(a.fail), sum(a.fail + a.pass)".to_owned(), all)
         } else {
-            let (pass, fail) = (Word::Pass.number(), Word::Fail.number());
+            let (pass, fail) = (word_number(Word::Pass), word_number(Word::Fail));
             let sums = format!("sum(a.outcome = {fail}), sum(a.outcome IN ({pass}, {fail}))");
             ("attempt".to_owned(), sums, self.rows_of(image, filter)?)
         };
@@ -252,7 +253,7 @@ impl History {
             value.2.push(row.get(3)?);
         }
         let mut only = self.rows_of(image, filter)?;
-        only.and("a.outcome = ?", Word::Pass.number());
+        only.and("a.outcome = ?", word_number(Word::Pass));
         let mut ask = self.db.prepare_cached(&format!(
             "SELECT n.name, a.board, a.took / 1000.0 FROM attempt AS a
              JOIN kase AS k ON k.id = a.kase JOIN kase AS n ON n.id = k.now{}",

@@ -1,10 +1,11 @@
 //! Which attempts a question is about.
 
 use rusqlite::types::Value;
+use shakedown_core::outcome::Word;
 
 use crate::error::HistoryError;
+use crate::numbers::word_number;
 use crate::store::History;
-use crate::word::Word;
 
 /// Which attempts a question is about; everything that is `None` is not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl History {
         }
         let key = table.trim_start_matches("by_");
         let columns = Word::ALL.map(|word| word.text().replace('-', "_"));
-        let off = Word::ALL.map(|word| format!("-(outcome = {})", word.number()));
+        let off = Word::ALL.map(|word| format!("-(outcome = {})", word_number(word)));
         Ok(format!(
             "(SELECT kase, board, {key}, {} FROM {table} UNION ALL
               SELECT kase, board, {key}, {} FROM attempt WHERE run IN (SELECT id FROM run WHERE simulated))",
@@ -147,7 +148,7 @@ impl History {
         let mut all = self.conditions(filter, Over::Rows)?;
         self.and_case(&mut all, filter, "a.kase")?;
         if let Some(word) = filter.outcome {
-            all.and("a.outcome = ?", word.number());
+            all.and("a.outcome = ?", word_number(word));
         }
         if let Some(run) = &filter.run {
             all.and("a.run = ?", self.named("run", run)?);

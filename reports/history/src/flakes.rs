@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
+use shakedown_core::outcome::Word;
 
 use crate::error::HistoryError;
 use crate::filter::{Filter, Over};
+use crate::numbers::word_number;
 use crate::stats::{Interval, Method, fisher, interval};
 use crate::store::History;
-use crate::word::Word;
 
 /// What rates are taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -233,7 +234,7 @@ impl History {
         let keys: Vec<_> = factors.iter().map(column).collect();
         let keys = keys.join(", ");
         let sum_of = |word: Word| match (from_rows, word) {
-            (true, word) => format!("sum(a.outcome = {})", word.number()),
+            (true, word) => format!("sum(a.outcome = {})", word_number(word)),
             (false, word) => format!("sum(a.{})", word.text().replace('-', "_")),
         };
         let silent: Vec<_> = Word::ALL

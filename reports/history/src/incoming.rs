@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use shakedown_core::event::Better;
 use shakedown_core::ledger::Attempt;
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, Ledger, Mono, Outcome};
 
 use crate::error::HistoryError;
 use crate::kernel;
 use crate::store::{Origin, Source};
-use crate::word::Word;
 
 /// The most characters of an outcome's headline that are kept.
 const NOTE: usize = 500;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use rusqlite::{Row, params_from_iter};
 use serde::{Deserialize, Serialize};
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, ExitCode};
 
 use crate::error::HistoryError;
 use crate::filter::{Filter, Over};
+use crate::numbers::{blame_of, exit_of, word_of};
 use crate::store::History;
-use crate::word::{Word, blame_of, exit_of};
 
 /// An image that was tested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,8 +169,8 @@ impl History {
             self.db.prepare("SELECT outcome, count(*) FROM attempt WHERE run = ?1 GROUP BY outcome")?;
         let mut runs = Vec::new();
         for (mut run, id) in rows {
-            let counts = count
-                .query_map([id], |row| Ok((Word::from_number(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
+            let counts =
+                count.query_map([id], |row| Ok((word_of(row.get(0)?), row.get::<_, i64>(1)? as u64)))?;
             run.counts = counts.collect::<Result<_, _>>()?;
             runs.push(run);
         }
@@ -309,7 +310,7 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         suites: row.get(8)?,
         descriptor: row.get(9)?,
         harness: row.get(10)?,
-        outcome: Word::from_number(row.get(11)?),
+        outcome: word_of(row.get(11)?),
         blame: blame_of(row.get(12)?),
         because: row.get(13)?,
         note: row.get(14)?,

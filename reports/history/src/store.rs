@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use shakedown_core::outcome::Word;
 use shakedown_core::{Ledger, Sha};
 
 use crate::error::HistoryError;
 use crate::incoming::{Image, Number, Row, Run};
+use crate::numbers::{blame_number, word_number, word_of};
 use crate::schema;
-use crate::word::{Word, blame_number};
 
 /// How long a writer waits for another one; each holds the file for milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
@@ -331,7 +332,7 @@ fn write_run(
             Some(_) => continue,
         }
         let kase = id(db, names, "kase", &row.case)?;
-        tallies.entry(kase).or_default()[row.word.number() as usize] += 1;
+        tallies.entry(kase).or_default()[word_number(row.word) as usize] += 1;
         db.prepare_cached(
             "INSERT INTO attempt (run, ordinal, kase, board, slot, image, number, outcome, blame, at,
                took, because, note)
@@ -345,7 +346,7 @@ fn write_run(
             slot,
             image,
             row.number,
-            row.word.number(),
+            word_number(row.word),
             row.blame.map(blame_number),
             row.at,
             row.took,
@@ -395,7 +396,7 @@ fn roll_up(
 /// How a run's attempts ended that are written, by their places.
 fn words(db: &Connection, place: &Place) -> Result<BTreeMap<i64, Word>, HistoryError> {
     let mut ask = db.prepare_cached("SELECT ordinal, outcome FROM attempt WHERE run = ?1")?;
-    let rows = ask.query_map([place.run], |row| Ok((row.get(0)?, Word::from_number(row.get(1)?))))?;
+    let rows = ask.query_map([place.run], |row| Ok((row.get(0)?, word_of(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

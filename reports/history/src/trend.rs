@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::HistoryError;
 use crate::filter::{Filter, Over, Where};
+use crate::numbers::word_number;
 use crate::query::time;
 use crate::stats::median;
 use crate::store::History;
@@ -168,7 +169,7 @@ impl History {
         };
         self.and_case(all, filter, &of("kase"))?;
         if let Some(word) = filter.outcome {
-            all.and(&format!("{} = ?", of("outcome")), word.number());
+            all.and(&format!("{} = ?", of("outcome")), word_number(word));
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use shakedown_core::CaseId;
 use shakedown_core::ledger::BOOT;
+use shakedown_core::outcome::Word;
 
 use super::search::{Answer, Look, Search};
 use crate::book::{Entry, Happened, Why};
-use crate::came::{Came, Class, Word};
+use crate::came::{Came, Class};
 use crate::engine::{Director, Order, Task};
 use crate::slots::{SlotSpec, SlotState};
 

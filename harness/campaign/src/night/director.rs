@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_core::CaseId;
 use shakedown_core::ledger::BOOT;
+use shakedown_core::outcome::Word;
 
 use crate::book::{Entry, Happened, Why};
-use crate::came::{Came, Class, Word};
+use crate::came::{Came, Class};
 use crate::engine::{Director, Order, Task};
 use crate::plan::{Job, PlanDoc, Then};
 use crate::slots::{SlotSpec, SlotState};

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, ExitCode, Sha};
 
 use super::standing::Verdict;
 use super::summary::{CaseLine, Summary, field_text};
-use crate::came::Word;
 
 const STYLE: &str = include_str!("page.css");
 /// Of one list; the rest is in the runs' own reports.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, CaseId};
 
 use super::director::Part;
 use crate::book::{Entry, Happened, Why};
-use crate::came::Word;
 
 /// What all attempts at a case come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use shakedown_core::outcome::Word;
 use shakedown_core::{CaseId, ExitCode};
 
 use super::director::{JobState, Night};
 use super::standing::{Standing, Verdict, of_parts, standings};
 use crate::book::{Entry, Happened, Why};
-use crate::came::Word;
 
 /// An image of the night.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Summary {
             }
             self.took.0 += part.came.took;
             self.took.1 += part.came.waited;
-            let ran = |word| !matches!(word, Word::Skip | Word::Blocked | Word::Cut);
+            let ran = |word| !matches!(word, Word::Skip | Word::Blocked | Word::CutOff);
             self.attempts += part.came.seen.iter().filter(|seen| ran(seen.word)).count() as u32;
         }
         if !job.is_done() {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shakedown_core::ledger::BOOT;
+use shakedown_core::outcome::Word;
 use shakedown_core::{Blame, CaseId};
 
 use super::{Night, Policy, Verdict, standings};
 use crate::book::{Entry, Happened, Why};
-use crate::came::{Came, Class, Seen, Word};
+use crate::came::{Came, Class, Seen};
 use crate::engine::{Director, Order, Task};
 use crate::plan::{Job, Then};
 use crate::slots::SlotSpec;
@@ -49,7 +50,7 @@ fn came(task: &Task, words: [Word; 3]) -> Came {
         })
         .collect();
     let any = |word| seen.iter().any(|seen: &Seen| seen.word == word);
-    let class = if any(Word::Cut) {
+    let class = if any(Word::CutOff) {
         Class::Cut
     } else if any(Word::Infra) {
         Class::Infra
@@ -108,7 +109,7 @@ fn verdicts(book: &[Entry]) -> BTreeMap<String, Verdict> {
     standings(book).into_iter().map(|((_, _, case), standing)| (case.0, standing.verdict())).collect()
 }
 
-use Word::{Blocked, Cut, Fail, Infra, Pass, Undetermined};
+use Word::{Blocked, CutOff, Fail, Infra, Pass, Undetermined};
 
 #[test]
 fn a_failure_stays_a_failure_and_a_later_pass_makes_it_flaky() {
@@ -202,7 +203,8 @@ fn what_cannot_be_told_gets_one_control_run_on_the_same_slot() {
 
 #[test]
 fn a_run_that_was_cut_off_is_finished_by_another_and_nothing_is_done_twice() {
-    let says = |_: usize, task: &Task| if task.why == Why::Planned { [Pass, Fail, Cut] } else { [Pass; 3] };
+    let says =
+        |_: usize, task: &Task| if task.why == Why::Planned { [Pass, Fail, CutOff] } else { [Pass; 3] };
     let (runs, _, book) = play(&mut night(1, 1, policy()), says, |_| true);
     assert_eq!(runs, [(0, Why::Planned, 2), (0, Why::Rest, 1)]);
     assert_eq!(verdicts(&book)["a::one"], Verdict::Fail);
@@ -218,7 +220,7 @@ fn a_run_that_was_cut_off_is_finished_by_another_and_nothing_is_done_twice() {
                 only: None,
                 before: 0,
             };
-            let nothing = Came { class: Class::Cut, ..came(&task, [Cut; 3]) };
+            let nothing = Came { class: Class::Cut, ..came(&task, [CutOff; 3]) };
             again.found(&run, &job, Why::Planned, &slot, &nothing);
         }
         let (runs, ..) = play(&mut again, |_, _| [Pass; 3], |_| true);

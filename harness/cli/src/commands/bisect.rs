@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use shakedown_boards::Catalogue;
 use shakedown_campaign::bisect::{Answer, Bisect, Look};
-use shakedown_campaign::{Book, Happened, Why, engine, natural};
+use shakedown_campaign::{Book, Happened, Why, engine};
 use shakedown_core::ledger::BOOT;
+use shakedown_core::names;
 use shakedown_core::{CaseId, ExitCode, Sha};
 use shakedown_suites::{Plan, Suites};
 
@@ -180,7 +181,7 @@ fn between(folder: &Path, good: &str, bad: &str) -> Result<Vec<PathBuf>, CliErro
     };
     let (first, last) = (at("--good", good)?, at("--bad", bad)?);
     if first >= last {
-        let order = natural::compare(good, bad);
+        let order = names::compare(good, bad);
         return Err(CliError::refused(format!(
             "the good image {good} does not come before the bad one {bad} ({order:?})"
         ))

@@ -6,9 +6,10 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use shakedown_core::ExitCode;
+use shakedown_core::outcome::Word;
 use shakedown_history::flakes::By;
 use shakedown_history::stats::Method;
-use shakedown_history::{About, Filter, History, Word};
+use shakedown_history::{About, Filter, History};
 use shakedown_suites::Suites;
 
 use crate::compose::evidence;

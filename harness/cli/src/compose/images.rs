@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shakedown_boards::Catalogue;
-use shakedown_campaign::natural;
 use shakedown_campaign::plan::{ImageFrom, Plan, fill};
+use shakedown_core::names;
 use shakedown_core::{Deadline, Sha};
 
 use super::image::{self, Chosen};
@@ -91,8 +91,7 @@ impl Images<'_> {
                 let of = self.find(&previous.of, board)?;
                 let folder = of.parent().unwrap_or(Path::new("."));
                 let files = in_order(folder).map_err(&wrong)?;
-                let before =
-                    files.into_iter().rfind(|file| natural::compare(&name(file), &name(&of)).is_lt());
+                let before = files.into_iter().rfind(|file| names::compare(&name(file), &name(&of)).is_lt());
                 before.ok_or_else(|| wrong(format!("there is no image before {}", of.display())))
             }
             ImageFrom::Reference => Err(wrong("the reference OS is no file".to_owned())),
@@ -126,7 +125,7 @@ pub fn in_order(folder: &Path) -> Result<Vec<PathBuf>, String> {
             files.push(path);
         }
     }
-    files.sort_by(|a, b| natural::compare(&name(a), &name(b)));
+    files.sort_by(|a, b| names::compare(&name(a), &name(b)));
     Ok(files)
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_core::ledger::{Attempt, BOOT};
+use shakedown_core::outcome::Word;
 use shakedown_core::shell::quote;
 use shakedown_core::{Blame, Outcome};
-use shakedown_history::Word;
 use shakedown_history::stats::seen_rate;
 
 use super::{Because, Cell, Court, Exception, Missing, Reason};

@@ -138,7 +138,7 @@ fn an_edited_row_of_the_history() {
         let now = jiff::Timestamp::from_second(bench.now).unwrap();
         shakedown_gate::judge(&policy, &bench.known, Sha::of(b"1.1"), None, &evidence, &[], now)
     };
-    let pass = forged(&|row, _| row.outcome = shakedown_history::Word::Pass);
+    let pass = forged(&|row, _| row.outcome = shakedown_core::outcome::Word::Pass);
     assert_eq!(pass.ruling, Ruling::NotEnoughEvidence);
     let told = pass.ignored[0].doubt.told();
     assert!(told.contains("os::a::one is `pass` there and `fail` in the journal"), "{told}");

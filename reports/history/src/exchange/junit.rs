@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use shakedown_core::Sha;
+use shakedown_core::outcome::Word;
 
 use super::{About, foreign, millis};
 use crate::error::HistoryError;
 use crate::incoming::{Row, Run, SIMULATED};
 use crate::store::Source;
-use crate::word::Word;
 
 /// The most testcases of one file; one with more is not a test report.
 const MOST: usize = 1_000_000;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use shakedown_core::Sha;
+use shakedown_core::outcome::Word;
 
 use super::{About, foreign, millis};
 use crate::error::HistoryError;
 use crate::incoming::{Row, Run};
 use crate::query::AttemptRow;
 use crate::store::Source;
-use crate::word::Word;
 
 /// Everything that we read of a report; there is much more in it.
 #[derive(Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Other programs' documents, and what they must not do to what is known already.
 
 use shakedown_core::Outcome;
-use shakedown_history::{Filter, History, Word};
+use shakedown_core::outcome::Word;
+use shakedown_history::{Filter, History};
 
 use super::made::{Made, fail};
 use super::{about, add};

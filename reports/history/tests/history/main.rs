@@ -8,9 +8,10 @@ mod questions;
 use std::path::{Path, PathBuf};
 
 use made::{Made, fail, infra};
+use shakedown_core::outcome::Word;
 use shakedown_core::{Ledger, Outcome, journal};
 use shakedown_history::flakes::{Ask, By, Tally};
-use shakedown_history::{About, Filter, History, HistoryError, Origin, Recorder, Word};
+use shakedown_history::{About, Filter, History, HistoryError, Origin, Recorder};
 
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus");

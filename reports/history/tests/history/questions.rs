@@ -1,9 +1,10 @@
 //! What questions leave out, and what they refuse.
 
+use shakedown_core::outcome::Word;
 use shakedown_core::{ExitCode, Outcome};
 use shakedown_history::diff::ALPHA;
 use shakedown_history::flakes::{Ask, By, Tally};
-use shakedown_history::{Filter, History, HistoryError, Word};
+use shakedown_history::{Filter, History, HistoryError};
 
 use super::made::{Made, fail};
 use super::{about, add};

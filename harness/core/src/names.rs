@@ -1,0 +1,80 @@
+//! Names as people write them: patterns that pick some, and the order that they expect.
+
+use std::cmp::Ordering;
+
+/// Whether the whole name matches: `*` is any text, everything else is itself.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let parts: Vec<_> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Names in the order in which people put versions: `1.9` before `1.10`.
+pub fn compare(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (parts(a).into_iter(), parts(b).into_iter());
+    loop {
+        match (a.next(), b.next()) {
+            (Some(one), Some(other)) => match one.cmp(&other) {
+                Ordering::Equal => {}
+                order => return order,
+            },
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+        }
+    }
+}
+
+fn parts(text: &str) -> Vec<(u64, &str)> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let digit = first.is_ascii_digit();
+        let end = rest.find(|c: char| c.is_ascii_digit() != digit).unwrap_or(rest.len());
+        let (part, left) = rest.split_at(end);
+        parts.push(if digit { (part.parse().unwrap_or(u64::MAX), "") } else { (0, part) });
+        rest = left;
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_text() {
+        for (pattern, name, want) in [
+            ("container::*", "container::engine::answers", true),
+            ("container::*", "os::engine::answers", false),
+            ("*engine*", "container::engine::answers", true),
+            ("*::engine::*", "container::engine::answers", true),
+            ("os::*::zram-*", "os::swap::zram-size", true),
+            ("os::*::zram-*x", "os::swap::zram-size", false),
+            ("os::swap", "os::swap::zram-size", false),
+            ("1.2", "1.20", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        let mut names = ["os-1.10.0.img", "os-1.9.2.img", "os-1.9.10.img", "os-2.img"];
+        names.sort_by(|a, b| compare(a, b));
+        assert_eq!(names, ["os-1.9.2.img", "os-1.9.10.img", "os-1.10.0.img", "os-2.img"]);
+        assert_eq!(compare("1.2", "1.2"), Ordering::Equal);
+        assert_eq!(compare("1.2", "1.2.1"), Ordering::Less);
+    }
+}
