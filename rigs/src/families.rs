@@ -16,12 +16,16 @@ family! {
     LineDriver: LineConf(LineCx<'_>) => Arc<dyn Line>, "power and outputs" {
         "manual" Manual(line::manual),
         "command" Command(line::command),
+        "gpio" Gpio(line::gpio),
         "http" Http(line::http),
         "modbus" Modbus(line::modbus),
         "mqtt" Mqtt(line::mqtt),
         "pdudaemon" Pdudaemon(line::pdudaemon),
         "serial-relay" SerialRelay(line::serial_relay),
+        "sispm" Sispm(line::sispm),
         "snmp" Snmp(line::snmp),
+        "usb-hid-relay" UsbHidRelay(line::usb_hid_relay),
+        "usb-hub" UsbHub(line::usb_hub),
     }
 }
 

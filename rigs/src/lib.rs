@@ -30,6 +30,7 @@ mod operator;
 mod proven;
 mod registry;
 mod slot;
+mod usb;
 mod vitals;
 mod wire;
 mod wiring;
@@ -54,6 +55,7 @@ pub mod conf {
     pub use crate::console::telnet::port::Conf as Rfc2217;
     pub use crate::console::telnet::server::Conf as Telnet;
     pub use crate::line::command::{Conf as LineCommand, Status};
+    pub use crate::line::gpio::Conf as Gpio;
     pub use crate::line::http::{
         Conf as Http, Device as HttpDevice, Generic as HttpGeneric, Login as HttpLogin, Named as HttpNamed,
         Outlet as HttpOutlet, Request as HttpRequest, State as HttpState,
@@ -65,11 +67,14 @@ pub mod conf {
     pub use crate::line::mqtt::{Conf as Mqtt, Login as MqttLogin};
     pub use crate::line::pdudaemon::Conf as Pdudaemon;
     pub use crate::line::serial_relay::Conf as SerialRelay;
+    pub use crate::line::sispm::Conf as Sispm;
     pub use crate::line::snmp::{
         Access as SnmpAccess, CipherDoc as SnmpCipher, Community as SnmpCommunity, Conf as Snmp,
         Device as SnmpDevice, Generic as SnmpGeneric, Hash as SnmpHash, Outlet as SnmpOutlet,
         Place as SnmpPlace, Port as SnmpPort, User as SnmpUser, Write as SnmpWrite,
     };
+    pub use crate::line::usb_hid_relay::Conf as UsbHidRelay;
+    pub use crate::line::usb_hub::Conf as UsbHub;
     pub use crate::media::block_device::Conf as BlockDevice;
     pub use crate::media::file::Conf as File;
     pub use crate::network::address::Conf as Address;

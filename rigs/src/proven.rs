@@ -52,6 +52,13 @@ const PROVEN: &[Proven] = &[
     row(OUTPUTS, "command", Grade::RealPeer, "programs of the distribution"),
     row(
         OUTPUTS,
+        "gpio",
+        Grade::RealPeer,
+        "The GPIO subsystem of Linux 6.1 in a guest, with its driver of the CP2112 on a USB device that is a model of \
+         ours; libgpiod's programs look on. No header of a board was tried.",
+    ),
+    row(
+        OUTPUTS,
         "http",
         Grade::OwnFake,
         "The protocol and its logins against lighttpd (Basic, Digest with MD5 and SHA-256). The devices behind \
@@ -76,10 +83,32 @@ const PROVEN: &[Proven] = &[
     row(OUTPUTS, "serial-relay", Grade::OwnFake, "a model of ours on a terminal; no relay board was tried"),
     row(
         OUTPUTS,
+        "sispm",
+        Grade::Oracle,
+        "A model of ours, plugged into a guest over USB/IP; Debian's sispmctl sees what we switch, and we what it \
+         switches. No power strip was tried.",
+    ),
+    row(
+        OUTPUTS,
         "snmp",
         Grade::OwnFake,
         "The protocol against net-snmp's snmpd (v1, v2c, v3 signed and encrypted, its own errors), snmpset \
          switching behind our back. The tables of the makes are ours, after their MIBs. No PDU was tried.",
+    ),
+    row(
+        OUTPUTS,
+        "usb-hid-relay",
+        Grade::Oracle,
+        "A model of ours, plugged into a guest over USB/IP; Debian's usbrelay sees what we switch, and we what it \
+         switches. No relay board was tried.",
+    ),
+    row(
+        OUTPUTS,
+        "usb-hub",
+        Grade::RealPeer,
+        "QEMU's hub with a switch a port, in a guest with Linux 6.1: what is plugged into the port goes and comes, and \
+         Debian's uhubctl agrees, both ways. Its hub without switches is refused. The refusal of a hub with one \
+         switch for all ports, and the second half of a USB 3 port, were seen by no counterpart. No hub was tried.",
     ),
     row("consoles", "command", Grade::RealPeer, "programs of the distribution"),
     row(

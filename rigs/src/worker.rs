@@ -60,7 +60,7 @@ impl Worker {
     /// Runs a job on the thread, after those that came before. The job gets the deadline that
     /// it has to keep; what has waited past it is not begun, for its caller has gone on.
     pub(crate) async fn run<T: Send + 'static>(
-        &self,
+        self: &Arc<Self>,
         op: &str,
         by: &Deadline,
         job: impl FnOnce(&Deadline) -> Rig<T> + Send + 'static,
@@ -71,7 +71,11 @@ impl Worker {
         // Ends a little earlier, so that the thread's own words, which tell more, are the ones heard.
         let own = by.child(by.name(), by.left().mul_f64(0.95));
         let queued = fault();
+        // While a job is under way the endpoint has its thread, also when all who used it are gone: who comes
+        // next waits behind it, and not beside it.
+        let alive = Arc::clone(self);
         let job = move || {
+            let _alive = alive;
             let result =
                 if own.is_over() { Err(queued.stopped(own.stop("others use it"))) } else { job(&own) };
             // Who dropped the future does not want to know.
@@ -126,5 +130,25 @@ mod tests {
         assert!(late.stop.is_some(), "{late}");
         assert_eq!(worker.run("see", &long, |_| Ok(7)).await, Ok(7));
         assert_eq!(switched.load(Ordering::SeqCst), 0, "switched after its caller had gone");
+    }
+
+    #[tokio::test]
+    async fn who_comes_after_all_others_have_gone_waits_behind_what_they_began() {
+        let worker = Worker::of("test", "left").unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let began = Arc::new(AtomicU32::new(0));
+        let count = began.clone();
+        let job = move |_: &Deadline| {
+            let _ = held.recv();
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        worker.run("hold", &by(Duration::from_millis(30)), job).await.unwrap_err();
+        drop(worker);
+        let next = Worker::of("test", "left").unwrap();
+        release.send(()).unwrap();
+        let long = by(Duration::from_secs(20));
+        let seen = next.run("see", &long, move |_| Ok(began.load(Ordering::SeqCst))).await;
+        assert_eq!(seen, Ok(1), "beside a job of the same endpoint");
     }
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod lab;
 mod packages;
 mod shell;
 mod stages;
@@ -26,6 +27,8 @@ enum Task {
     Demo(demo::Args),
     /// Everything that `.ci/run` runs: formatting, lints, and the tests in their tiers.
     Test(test::Args),
+    /// Drivers of GPIO and USB hardware, in a guest that has some: QEMU's hubs, served models of devices.
+    Lab,
     /// Side by side with the peers, in the same run; prints ratios.
     Bench(bench::Args),
     /// Write the JSON Schemas and goldens that are generated from the code anew.
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Lab => lab::run(),
         Task::Bench(args) => bench::run(&args),
         Task::Generate => generate(),
         Task::Tidy => tidy::run(),

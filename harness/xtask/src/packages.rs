@@ -58,6 +58,12 @@ pub(crate) const TEST: &[&str] = &[
     "python3-pymodbus",
     // What Debian's pymodbus needs and does not name.
     "python3-serial-asyncio",
+    // The lab's oracles, and what plugs models of USB devices into its guest.
+    "gpiod",
+    "sispmctl",
+    "uhubctl",
+    "usbip",
+    "usbrelay",
 ];
 
 /// Installs what is missing; where that is not allowed, the error is the line to type.

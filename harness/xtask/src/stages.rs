@@ -137,6 +137,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("micro-guests", Tier::T2, &["micro"]),
     tests("faults", Tier::T2, &["faults"]),
     tests("keeper", Tier::T2, &["keeper"]),
+    tests("lab", Tier::T2, &["lab"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),
     shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),
     shakedown("demo", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "demo"]),

@@ -9,7 +9,7 @@ use super::{Archive, Kit};
 
 /// Names the kernel that is current.
 const META: &str = "linux-image-cloud-amd64";
-const BUSYBOX: &str = "busybox-static";
+pub(super) const BUSYBOX: &str = "busybox-static";
 /// Drivers of the network card, in the order in which they can be loaded.
 const MODULES: [&str; 8] = [
     "virtio_ring",
@@ -24,7 +24,7 @@ const MODULES: [&str; 8] = [
 const INIT: &[u8] = include_bytes!("init.sh");
 
 pub(super) async fn kit(folder: &Path, by: &Deadline) -> Rig<Kit> {
-    let package = current_kernel(by).await?;
+    let package = current_kernel(META, by).await?;
     let parts = folder.join(&package);
     if !parts.is_dir() {
         fetch(&package, &parts, by).await?;
@@ -40,14 +40,14 @@ pub(super) async fn kit(folder: &Path, by: &Deadline) -> Rig<Kit> {
     Ok(Kit { kernel: parts.join("vmlinuz"), initrd: file })
 }
 
-async fn current_kernel(by: &Deadline) -> Rig<String> {
-    let said = Tool::new("apt-cache").args(["depends", META]).run_ok(by).await?.text();
+pub(super) async fn current_kernel(meta: &str, by: &Deadline) -> Rig<String> {
+    let said = Tool::new("apt-cache").args(["depends", meta]).run_ok(by).await?.text();
     let found = said.lines().find_map(|line| {
         let name = line.trim().strip_prefix("Depends: ")?;
         name.starts_with("linux-image-").then(|| name.to_owned())
     });
     found.ok_or_else(|| {
-        Fault::new(InfraKind::Tool, "apt", "find the kernel of", META)
+        Fault::new(InfraKind::Tool, "apt", "find the kernel of", meta)
             .expected("`Depends: linux-image-…`", format!("`{said}`"))
             .hint("run apt-get update")
     })
@@ -107,23 +107,23 @@ fn initrd(parts: &Path) -> Rig<Vec<u8>> {
     Ok(archive.finish())
 }
 
-fn fault(op: &str, path: &Path) -> Fault {
+pub(super) fn fault(op: &str, path: &Path) -> Fault {
     Fault::new(InfraKind::Host, "micro", op, path.display().to_string())
 }
 
-fn read(path: &Path) -> Rig<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Rig<Vec<u8>> {
     std::fs::read(path).map_err(|error| fault("read", path).because(&error))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Rig<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Rig<()> {
     std::fs::write(path, bytes).map_err(|error| fault("write", path).because(&error))
 }
 
-fn copy(from: &Path, to: &Path) -> Rig<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Rig<()> {
     std::fs::copy(from, to).map(drop).map_err(|error| fault("copy", from).because(&error))
 }
 
-fn list(folder: &Path) -> Rig<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path) -> Rig<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|error| fault("list", folder).because(&error))?;
     Ok(entries.flatten().map(|entry| entry.path()).collect())
 }

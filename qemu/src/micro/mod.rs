@@ -3,9 +3,11 @@
 //! ```text
 //! let kit = micro::Kit::at(&cache, &by).await?;     // kernel and busybox from Debian's archive, once
 //! let doc = kit.machine(micro::Kind::Login);        // a MachineDoc for open()
+//! let kit = micro::DeviceKit::at(&cache, &by).await?; // a kernel with drivers, on the rig host's files
 //! ```
 
 mod cpio;
+mod devices;
 mod fetch;
 
 use std::collections::BTreeSet;
@@ -16,6 +18,7 @@ use shakedown_conf::Bytes;
 use shakedown_core::{Arch, Board, Deadline, Provision, Rig, Sha};
 
 pub use cpio::Archive;
+pub use devices::DeviceKit;
 
 use crate::doc::{DirectBoot, MachineDoc, MachineName};
 

@@ -1,13 +1,17 @@
 //! Drivers of outputs: the supply, buttons, jumpers, USB VBUS.
 
 pub(crate) mod command;
+pub(crate) mod gpio;
 pub(crate) mod http;
 pub(crate) mod manual;
 pub(crate) mod modbus;
 pub(crate) mod mqtt;
 pub(crate) mod pdudaemon;
 pub(crate) mod serial_relay;
+pub(crate) mod sispm;
 pub(crate) mod snmp;
+pub(crate) mod usb_hid_relay;
+pub(crate) mod usb_hub;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
