@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serialport::{ErrorKind, SerialPort, TTYPort};
 use shakedown_core::{Deadline, Fault, InfraKind, Rig};
@@ -14,6 +15,8 @@ use crate::worker::left;
 pub(crate) trait Wire: Read + Write + Send {
     /// The next reads and writes end with an error after what is left.
     fn limit(&mut self, by: &Deadline) -> io::Result<()>;
+    /// How many bytes that were written have not left yet.
+    fn unsent(&mut self) -> io::Result<u32>;
 }
 
 impl Wire for TcpStream {
@@ -21,11 +24,20 @@ impl Wire for TcpStream {
         self.set_read_timeout(Some(left(by)))?;
         self.set_write_timeout(Some(left(by)))
     }
+
+    fn unsent(&mut self) -> io::Result<u32> {
+        // The network's answer tells more than the kernel's queue.
+        Ok(0)
+    }
 }
 
 impl Wire for TTYPort {
     fn limit(&mut self, by: &Deadline) -> io::Result<()> {
         Ok(self.set_timeout(left(by))?)
+    }
+
+    fn unsent(&mut self) -> io::Result<u32> {
+        Ok(self.bytes_to_write()?)
     }
 }
 
@@ -89,10 +101,24 @@ pub(crate) fn read_until(
     Ok(got)
 }
 
-/// Writes all of it, within the deadline.
+/// Writes all of it, and waits until it has left, within the deadline. Not by `flush`: on a serial port
+/// that is `tcdrain`, which waits for ever on an adapter that takes nothing.
 pub(crate) fn write(wire: &mut dyn Wire, bytes: &[u8], by: &Deadline) -> Result<(), Short> {
-    let done = wire.limit(by).and_then(|()| wire.write_all(bytes)).and_then(|()| wire.flush());
+    let done = wire.limit(by).and_then(|()| wire.write_all(bytes)).and_then(|()| drained(wire, by));
     done.map_err(|error| Short { got: Vec::new(), error })
+}
+
+/// A byte takes a millisecond at 9600 baud.
+const DRAIN_TICK: Duration = Duration::from_millis(1);
+
+fn drained(wire: &mut dyn Wire, by: &Deadline) -> io::Result<()> {
+    while wire.unsent()? > 0 {
+        if by.is_over() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::park_timeout(DRAIN_TICK);
+    }
+    Ok(())
 }
 
 /// Connects to `host:port`.
@@ -161,4 +187,55 @@ fn ports(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shakedown_core::{Pace, RealClock};
+    use tokio_util::sync::CancellationToken;
+
+    /// A port as the kernel shows one whose adapter takes `sends` bytes a look.
+    struct Port {
+        queued: u32,
+        sends: u32,
+    }
+
+    impl Read for Port {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+
+    impl Write for Port {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.queued += bytes.len() as u32;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::Error::other("it would wait for ever"))
+        }
+    }
+
+    impl Wire for Port {
+        fn limit(&mut self, _: &Deadline) -> io::Result<()> {
+            Ok(())
+        }
+        fn unsent(&mut self) -> io::Result<u32> {
+            self.queued = self.queued.saturating_sub(self.sends);
+            Ok(self.queued)
+        }
+    }
+
+    fn write_to(sends: u32, span: Duration) -> Result<(), Short> {
+        let by = Deadline::new("test", span, Pace::Rig, RealClock::start(), CancellationToken::new());
+        write(&mut Port { queued: 0, sends }, b"\xA0\x01\x01\xA2", &by)
+    }
+
+    #[test]
+    fn an_adapter_that_takes_nothing_is_waited_for_no_longer_than_its_deadline() {
+        assert!(write_to(1, Duration::from_secs(60)).is_ok(), "a slow one is waited for");
+        let short = write_to(0, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(short.error.kind(), io::ErrorKind::TimedOut);
+    }
 }

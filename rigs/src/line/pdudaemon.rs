@@ -15,7 +15,8 @@ const NAME: &str = "pdudaemon";
 
 /// An outlet behind a pdudaemon that others run too. It queues what it is told and has no word
 /// about an outlet's state, so nothing is read back: the harness looks for another proof, such
-/// as the console's silence.
+/// as the console's silence. Debian's (0.0.8) answers when its queue has come to the end of the job, well or
+/// not; behind one that answers before it, a minimum off time counts from its word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Pdudaemon")]

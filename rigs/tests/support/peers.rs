@@ -120,7 +120,8 @@ impl Web {
     }
 }
 
-/// `/rpc` and `/switch/` ask for a digest login, `/restapi/` for one with SHA-256, `/netio.json`
+/// `/rpc` and `/switch/` ask for a digest login, `/lab/rpc`, which is `/rpc` behind a prefix, for one in two lines
+/// of which the first cannot be met, `/restapi/` for one with SHA-256, `/netio.json`
 /// for a basic one.
 pub(crate) async fn web() -> Web {
     let folder = tempfile::tempdir().unwrap();
@@ -141,11 +142,13 @@ pub(crate) async fn web() -> Web {
     let conf = [
         format!("server.document-root = \"{here}\"\nserver.port = {port}\nserver.bind = \"127.0.0.1\"\n"),
         "server.modules = (\"mod_auth\", \"mod_authn_file\", \"mod_proxy\")\n".into(),
+        "proxy.header = (\"map-urlpath\" => (\"/lab/\" => \"/\"))\n".into(),
         format!("proxy.server = (\"\" => ((\"host\" => \"127.0.0.1\", \"port\" => {behind})))\n"),
         format!(
             "auth.backend = \"plain\"\nauth.backend.plain.userfile = \"{here}/users\"\nauth.require = (\n"
         ),
         login("/rpc", "digest", "MD5"),
+        login("/lab/rpc", "digest", "SHA-512-256|MD5"),
         login("/switch/", "digest", "MD5"),
         login("/restapi/", "digest", "SHA-256"),
         login("/netio.json", "basic", "MD5"),

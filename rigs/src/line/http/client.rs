@@ -91,24 +91,26 @@ impl Client {
         }
         let mut said = self.once(op, &ask, by, &hidden)?;
         if said.status == 401
-            && let (Some((login, password)), Some(challenge)) = (login, &said.challenge)
+            && let (Some((login, password)), false) = (login, said.challenges.is_empty())
         {
             // The first request was refused, so nothing is done twice.
-            let basic = || {
-                let pair = BASE64.encode(format!("{}:{}", login.user, password.expose()));
-                challenge.to_ascii_lowercase().starts_with("basic").then_some(pair)
-            };
             let cnonce = format!("{:016x}", by.clock().now().0);
-            let digest =
-                digest::answer(challenge, &login.user, password.expose(), &ask.method, &ask.path, &cnonce);
-            let pair = basic();
+            let uri = self.target(&ask.path);
+            let secret = password.expose();
+            // A server offers several logins in lines of their own; Basic only where no digest can be met.
+            let digest = said.challenges.iter().find_map(|challenge| {
+                digest::answer(challenge, &login.user, secret, &ask.method, &uri, &cnonce)
+            });
+            let basic = |challenge: &String| challenge.to_ascii_lowercase().starts_with("basic");
+            let pair = said.challenges.iter().any(basic);
+            let pair = pair.then(|| BASE64.encode(format!("{}:{secret}", login.user)));
             // By itself: a device may say it back without the word before it.
             if let Some(pair) = &pair {
                 hidden.add(pair.clone());
             }
             let Some(header) = digest.or_else(|| pair.map(|pair| format!("Basic {pair}"))) else {
                 let known = "a login by Basic, or by Digest with MD5 or SHA-256";
-                let got = format!("the challenge {}", hidden.excerpt(challenge.as_bytes()));
+                let got = format!("the challenge {}", hidden.excerpt(said.challenges.join(", ").as_bytes()));
                 return Err(self.fault(op).expected(known, got));
             };
             hidden.add(header.clone());
@@ -125,6 +127,13 @@ impl Client {
                 Err(self.fault(op).expected("status 200", format!("status {status} and {}", said.excerpt)))
             }
         }
+    }
+
+    /// What the request line names: the path of the device's address, and the request's own.
+    fn target(&self, path: &str) -> String {
+        let host = self.base.strip_prefix("http://").unwrap_or(&self.base);
+        let prefix = host.find('/').map_or("", |at| &host[at..]);
+        format!("{prefix}{path}")
     }
 
     fn once(&self, op: &str, ask: &Ask, by: &Deadline, hidden: &Hidden) -> Rig<Said> {
@@ -155,19 +164,21 @@ impl Client {
             None => request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
         };
         let mut answer = sent.map_err(|error| wrong(&error))?;
-        let challenge = answer.headers().get(http::header::WWW_AUTHENTICATE);
-        let challenge = challenge.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let challenges = answer.headers().get_all(http::header::WWW_AUTHENTICATE);
+        let challenges =
+            challenges.iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
         let body = answer.body_mut().with_config().limit(LONGEST).read_to_vec();
         let body = body.map_err(|error| wrong(&error))?;
         let excerpt = hidden.excerpt(&body);
-        Ok(Said { status: answer.status().as_u16(), challenge, body, excerpt })
+        Ok(Said { status: answer.status().as_u16(), challenges, body, excerpt })
     }
 }
 
 /// What a device answered.
 pub(crate) struct Said {
     status: u16,
-    challenge: Option<String>,
+    /// Each line of `WWW-Authenticate`.
+    challenges: Vec<String>,
     pub(crate) body: Vec<u8>,
     /// For people: without secrets.
     pub(crate) excerpt: String,

@@ -1,5 +1,7 @@
 //! One exchange with an agent.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::{Secret, SecretError};
@@ -160,20 +162,25 @@ impl Agent {
     fn exchange(&self, op: &str, object: &Numbers, value: Option<i64>, by: &Deadline) -> Rig<i64> {
         let shown = object.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
         let oid = Oid::from(&object.0).map_err(|_| self.fault(op).expected("an object", &shown))?;
-        let mut session = self.open(op, by)?;
-        let mut ask = || match value {
-            Some(value) => session.set(&[(&oid, Value::Integer(value))]).map(|pdu| read(&pdu)),
-            None => session.get(&oid).map(|pdu| read(&pdu)),
+        let share = self.share(by);
+        let mut session = self.open(op, share, by)?;
+        let mut ask = || {
+            let wait = by.child("the agent's answer", share).at_rig_pace();
+            let answer = match value {
+                Some(value) => session.set(&[(&oid, Value::Integer(value))]).map(|pdu| read(&pdu)),
+                None => session.get(&oid).map(|pdu| read(&pdu)),
+            };
+            (answer, wait)
         };
-        let answer = match ask() {
+        let (answer, wait) = match ask() {
             // The agent has told its clock and done nothing: v3 asks for the same again.
-            Err(Error::AuthUpdated) => ask(),
+            (Err(Error::AuthUpdated), _) => ask(),
             answer => answer,
         };
         let said = answer.map_err(|error| {
             let fault = self.fault(op).expected("an answer", error.to_string());
             match error {
-                Error::Receive if by.is_over() => fault.stopped(by.stop("no answer")).hint(
+                Error::Receive if wait.is_over() => fault.stopped(wait.stop("no answer")).hint(
                     "an agent does not answer a wrong community either: check the address and `access`",
                 ),
                 _ => fault,
@@ -192,12 +199,21 @@ impl Agent {
         }
     }
 
-    fn open(&self, op: &str, by: &Deadline) -> Rig<SyncSession> {
+    /// How long one answer may take: v3 may need three of them (the agent's name, its clock, the object), and
+    /// the library waits for each as long as for the first.
+    fn share(&self, by: &Deadline) -> Duration {
+        match self.access {
+            Access::V1(_) | Access::V2c(_) => left(by),
+            Access::V3(_) => left(by) / 3,
+        }
+    }
+
+    fn open(&self, op: &str, share: Duration, by: &Deadline) -> Rig<SyncSession> {
         let not_at_hand = |error: SecretError| {
             let fault = Fault::new(InfraKind::Config, NAME, op, &self.endpoint);
             fault.expected("its login at hand", error.to_string())
         };
-        let (limit, first) = (Some(left(by)), (by.clock().now().0 & 0x3FFF_FFFF) as i32);
+        let (limit, first) = (Some(share), (by.clock().now().0 & 0x3FFF_FFFF) as i32);
         let opened = match &self.access {
             Access::V1(it) => {
                 let community = it.community.reveal().map_err(not_at_hand)?;
@@ -215,9 +231,10 @@ impl Agent {
         let mut session = opened
             .map_err(|error| self.fault(op).expected("an address that can be sent to", error.to_string()))?;
         if matches!(self.access, Access::V3(_)) {
+            let wait = by.child("the agent's name", share).at_rig_pace();
             session.init().map_err(|error| {
                 let fault = self.fault(op).expected("the agent's clock and name", error.to_string());
-                if by.is_over() { fault.stopped(by.stop("no answer")) } else { fault }
+                if wait.is_over() { fault.stopped(wait.stop("no answer")) } else { fault }
             })?;
         }
         Ok(session)
