@@ -44,7 +44,7 @@ pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
 pub use proven::{Grade, page};
-pub use slot::{SlotRequest, offers, open};
+pub use slot::{SafeBy, SlotRequest, offers, open};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
 /// The drivers' settings, as they are written.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use shakedown_core::event::Sink;
 use shakedown_core::{
-    Board, Capability, Clock, Deadline, Fault, Fence, Guarded, InfraKind, PaceGauge, Rig, Slot,
+    Board, Capability, Clock, Deadline, Fault, Fence, Guarded, InfraKind, Level, PaceGauge, Rig, Slot,
 };
 
 use crate::console::ConsoleCx;
 use crate::families::LineDriver;
 use crate::line::LineCx;
+use crate::line::warded::warded;
 use crate::media::MediaCx;
 use crate::operator::Operator;
 use crate::vitals::Host;
@@ -33,7 +34,12 @@ pub struct SlotRequest {
     pub fence: Arc<dyn Fence>,
     /// The person at the bench.
     pub operator: Arc<dyn Operator>,
+    /// The program that makes an output safe when this process is dead, where there is one.
+    pub safe_by: Option<SafeBy>,
 }
+
+/// The program, with its arguments, that switches an output of this driver on or off.
+pub type SafeBy = fn(&LineDriver, bool) -> Option<Vec<String>>;
 
 /// Opens everything that a slot is wired to; switches nothing. Consoles come first, so that
 /// nothing of the DUT is missed.
@@ -98,7 +104,25 @@ async fn output(
     let limits = wiring.limits(name, &request.board);
     let cx = LineCx { slot: &request.id, output: name, safe: limits.safe, operator: &request.operator };
     let line = driver.open(cx, by).await?;
+    let line = match safe_argv(driver, limits.safe, request) {
+        Some(argv) => warded(line, &format!("{name} of {}", request.id), &argv)?,
+        None => line,
+    };
     Ok(Guarded::new(name, line, limits, request.fence.clone(), request.sink.clone()))
+}
+
+/// What the warden has to run for it. A person is asked by nobody then, and programs of the rig file have
+/// told the warden themselves.
+fn safe_argv(driver: &LineDriver, safe: Level, request: &SlotRequest) -> Option<Vec<String>> {
+    let on = match safe {
+        Level::On => true,
+        Level::Off => false,
+        Level::Unknown => return None,
+    };
+    match driver {
+        LineDriver::Manual(_) | LineDriver::Command(_) => None,
+        driver => request.safe_by.and_then(|safe_by| safe_by(driver, on)),
+    }
 }
 
 /// What a slot with this wiring offers, before it is opened.

@@ -87,6 +87,7 @@ async fn slot(path: &Path, more: &str, folder: &Path) -> Rig<Slot> {
         sink: nowhere(),
         fence: Arc::new(NoFence),
         operator: Person::with(vec![]),
+        safe_by: None,
     };
     open(&wiring, request, &by(Duration::from_secs(60))).await
 }

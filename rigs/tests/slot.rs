@@ -24,6 +24,7 @@ fn request(folder: &Path) -> SlotRequest {
         sink: nowhere(),
         fence: Arc::new(NoFence),
         operator: Person::with(vec![Answer::Yes, Answer::Yes]),
+        safe_by: None,
     }
 }
 

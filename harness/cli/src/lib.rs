@@ -19,6 +19,7 @@ pub use error::{CliError, CliResult};
 
 /// Runs the command line of this process.
 pub fn main() -> std::process::ExitCode {
+    commands::make_safe::this_is_the_command();
     let cli = match commands::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -12,6 +12,7 @@ pub(crate) mod sispm;
 pub(crate) mod snmp;
 pub(crate) mod usb_hid_relay;
 pub(crate) mod usb_hub;
+pub(crate) mod warded;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

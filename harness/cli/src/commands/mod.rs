@@ -9,6 +9,7 @@ mod gate;
 mod history;
 mod image;
 mod keep;
+pub(crate) mod make_safe;
 mod nightly;
 mod provision;
 mod replay;
@@ -87,6 +88,9 @@ enum Command {
     Keep(keep::Args),
     /// Every driver, with its settings in words.
     Drivers,
+    /// Put an output of a dead process into its safe state; for wardens.
+    #[command(hide = true)]
+    MakeSafe(make_safe::Args),
     /// One figure each, for `cargo xtask bench`.
     #[command(hide = true)]
     Bench(bench::Args),
@@ -128,6 +132,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Hold(args) => slot::hold::run(&cli.paths, &args),
         Command::Keep(args) => keep::run(&cli.paths, &args),
         Command::Drivers => Ok(drivers::run()),
+        Command::MakeSafe(args) => make_safe::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => Ok(schema::run(&args)),
     }

@@ -9,13 +9,14 @@ use shakedown_core::{
     Shells, Sink, Slot,
 };
 use shakedown_host::HostShells;
-use shakedown_rigs::Operator;
+use shakedown_rigs::{Operator, SafeBy};
 use shakedown_simulated::Opened;
 
 use super::image::Chosen;
 use super::operator::Terminal;
 use super::rig::SlotDoc;
 use crate::CliError;
+use crate::commands::make_safe;
 
 /// Whose slot, and for which run.
 pub struct Ask<'a> {
@@ -129,7 +130,9 @@ pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot>
             shakedown_qemu::open(machine, request, by).await
         }
         (None, wiring) => {
-            let request = shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator };
+            let safe_by = Some(make_safe::argv as SafeBy);
+            let request =
+                shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator, safe_by };
             shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
         }
     }

@@ -97,11 +97,22 @@ pub(crate) async fn kept() {
     ended(&place).await;
     assert_eq!(shown(6), "line 6: unnamed unused output active-high", "nothing is on, so nothing is held");
 
-    // A killed keeper: this chip keeps its level, and the next command sees it.
+    // A killed keeper: its warden switches off, by opening the line anew.
     place.run(&power("on")).await.says(0, &["tests/one: power on: read back on"]);
-    for pid in place.processes() {
-        support::kill(pid);
-    }
+    assert_eq!(model("cp2112"), "00000000 01000000");
+    let warden = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().starts_with(b"shakedown-warden")
+    };
+    let (wardens, keepers): (Vec<_>, Vec<_>) = place.processes().into_iter().partition(warden);
+    assert!(!wardens.is_empty() && !keepers.is_empty(), "{wardens:?} {keepers:?}");
+    keepers.into_iter().for_each(support::kill);
+    ended(&place).await;
+    assert_eq!(model("cp2112"), "01000000 00000000");
+
+    // With its warden too: this chip keeps its level, and the next command sees it.
+    place.run(&power("on")).await.says(0, &["tests/one: power on: read back on"]);
+    let (wardens, keepers): (Vec<_>, Vec<_>) = place.processes().into_iter().partition(warden);
+    wardens.into_iter().chain(keepers).for_each(support::kill);
     ended(&place).await;
     assert_eq!(shown(6), "line 6: unnamed unused output active-high");
     assert_eq!(model("cp2112"), "00000000 01000000");
