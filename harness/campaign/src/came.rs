@@ -105,11 +105,26 @@ impl Came {
         Self { class, seen, steps, took, waited }
     }
 
+    /// Whether this attempt needs no other, in a run that did not come to its end.
+    pub(crate) fn is_settled(&self, seen: &Seen) -> bool {
+        let answers = |word| matches!(word, Word::Fail | Word::Error | Word::Undetermined);
+        match seen.word {
+            Word::Undetermined => true,
+            // What blocked it was seen, and has the answer.
+            Word::Blocked => {
+                self.seen.iter().any(|seen| answers(seen.word))
+                    || self.steps.iter().any(|(word, _)| *word == Word::Fail)
+            }
+            word => word.is_answer(),
+        }
+    }
+
     /// Of a run of the control image: `judge` says what each of its outcomes says about the other image's.
     pub fn of_control(ledger: &Ledger, judge: fn(&Outcome) -> Blame) -> Self {
         let mut came = Self::of(ledger);
         for (seen, attempt) in came.seen.iter_mut().zip(&ledger.attempts) {
-            seen.blame = attempt.outcome.as_ref().map(judge);
+            // What an interrupt ended settles nothing.
+            seen.blame = attempt.outcome.as_ref().filter(|_| seen.word != Word::Cut).map(judge);
         }
         came
     }

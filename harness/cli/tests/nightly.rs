@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libtest_mimic::Arguments;
 use shakedown_campaign::book::Entry;
-use shakedown_campaign::{Book, Happened};
+use shakedown_campaign::{Book, Happened, Why};
 use shakedown_core::ledger::BOOT;
 use shakedown_host::Child;
 use support::{Place, Run, by, interrupt, kill, trial};
@@ -19,6 +19,7 @@ fn main() {
     let args = Arguments::from_args();
     let trials = vec![
         trial("killed_at_20_random_points_the_union_is_the_plan_and_nothing_is_done_twice", killed),
+        trial("killed_in_a_control_or_confirming_run_its_question_is_asked_again", killed_in_a_question),
         trial("an_interrupt_ends_in_order_and_a_resume_finishes", interrupted),
         trial("what_is_new_since_last_night_comes_first", news),
         trial("two_nightlies_at_once_do_not_meet", two_at_once),
@@ -145,6 +146,97 @@ async fn killed() {
         .run(&[&args[..], &["--resume"]].concat())
         .await
         .says(2, &["came to its end: nothing is left to do"]);
+}
+
+/// Attempts with an answer by job, by what they were asked for, and by case.
+fn asked(place: &Place, night: &Path) -> BTreeMap<(String, Why, String), u32> {
+    let mut asked = BTreeMap::new();
+    for (_, happened) in book(night) {
+        let Happened::Started { job, why, run, .. } = happened else { continue };
+        let folder = place.path("out").join(run);
+        if !folder.join("journal.jsonl").exists() {
+            continue;
+        }
+        let why = if why == Why::Rest { Why::Planned } else { why };
+        for attempt in Run::read(&folder).ledger.attempts.iter().filter(|attempt| attempt.outcome.is_some()) {
+            if attempt.case.0 != BOOT {
+                *asked.entry((job.clone(), why, attempt.case.0.clone())).or_default() += 1;
+            }
+        }
+    }
+    asked
+}
+
+async fn killed_in_a_question() {
+    let documents = |place: &Place, repeats| {
+        let text = plan("generic-amd64", repeats, "retry: { infra: 1, fail: 2, undetermined: old }\n");
+        let old = "images:\n  old: { from: { file: 'old-{version}.img' }, version: 1.0.0, os: reference }\n";
+        place.file("night.yaml", text.replace("images:\n", old));
+        // What cannot be told with the new image, and passes with the old one; and what always fails.
+        let rules = "rules:
+  - { image: 2.0.0, case: 'os::swap::*', does: lose-network }
+  - { case: 'os::time::*', does: { fail: the clock is wrong } }
+";
+        place.file("sim.yaml", rules);
+    };
+    let args = ["nightly", "night.yaml", "--simulate=sim.yaml"];
+    let swap = "**fail** `os::swap::zram-size` on generic-amd64 with new: ";
+    let alone = Place::new();
+    documents(&alone, 1);
+    alone.run(&args).await.says(1, &["FAIL"]);
+    let undisturbed = asked(&alone, &nights(&alone)[0]);
+    let times =
+        |why: Why| undisturbed.iter().filter(|((_, asked, _), _)| *asked == why).map(|(_, times)| *times);
+    assert!(times(Why::Control).eq([1]) && times(Why::Confirm).all(|times| times == 2), "{undisturbed:?}");
+    let summary = |place: &Place| std::fs::read_to_string(nights(place)[0].join("summary.md")).unwrap();
+    assert!(summary(&alone).contains(swap), "{}", summary(&alone));
+
+    let place = Place::new();
+    documents(&place, 40);
+    let mut cut = BTreeMap::new();
+    for life in 0..24 {
+        let wanted = if life % 2 == 0 { Why::Control } else { Why::Confirm };
+        let last = || {
+            let night = nights(&place).pop()?;
+            // What is being written is no line yet.
+            Book::read(&night.join("book.jsonl")).ok()?.pop()
+        };
+        let night = place.start(&[&args[..], if life == 0 { &[] } else { &["--resume"] }].concat());
+        let limit = by("a run that asks again", 120);
+        loop {
+            match last() {
+                Some((_, Happened::Started { why, .. })) if why == wanted => break,
+                _ if night.try_status().unwrap().is_some() => break,
+                _ => limit.pause(Duration::from_millis(1), || night.tail()).await.unwrap(),
+            }
+        }
+        kill(night.pid());
+        night.wait(&by("the killed night to end", 60)).await.unwrap();
+        let mut open = BTreeMap::new();
+        for (_, happened) in book(&nights(&place)[0]) {
+            match happened {
+                Happened::Started { run, why, .. } => drop(open.insert(run, why)),
+                Happened::Ended { run, .. } => drop(open.remove(&run)),
+                _ => {}
+            }
+        }
+        open.into_values().for_each(|why| *cut.entry(why).or_insert(0_u32) += 1);
+    }
+    assert!(cut.get(&Why::Control).is_some() && cut.get(&Why::Confirm).is_some(), "lives ended in {cut:?}");
+    let last = place.run(&[&args[..], &["--resume"]].concat()).await;
+    last.says(1, &["FAIL"]);
+    assert!(summary(&place).contains(swap), "{}", summary(&place));
+    let asked = asked(&place, &nights(&place)[0]);
+    let of_a_job = |((job, why, case), times): (&(String, Why, String), &u32)| {
+        let repeat = job.rsplit_once('/').unwrap();
+        (repeat.1.to_owned(), format!("{why:?} {case}"), *times)
+    };
+    for repeat in 1..=40 {
+        let got = asked.iter().map(of_a_job).filter(|(number, ..)| *number == repeat.to_string());
+        let got: Vec<_> = got.map(|(_, what, times)| (what, times)).collect();
+        let wanted: Vec<_> = undisturbed.iter().map(of_a_job).map(|(_, what, times)| (what, times)).collect();
+        assert_eq!(got, wanted, "repeat {repeat}; lives ended in {cut:?}");
+    }
 }
 
 async fn interrupted() {

@@ -57,29 +57,57 @@ pub struct JobState {
     /// Its runs, in order.
     pub parts: Vec<Part>,
     todo: Option<Todo>,
-    running: bool,
+    running: Option<Todo>,
+    /// The first run of the question that is being asked: a run that is cut off, and what is left of it,
+    /// ask one question together.
+    round: usize,
+    /// How often it was settled whether what failed always fails.
+    confirmed: u32,
 }
 
-#[derive(Clone, Debug)]
+/// A question, or what is left of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Todo {
     why: Why,
     only: Option<Vec<CaseId>>,
-    /// Only there.
-    on: Option<usize>,
+    /// Only there: `rig/slot`.
+    on: Option<String>,
     /// Better elsewhere.
-    not_on: Option<usize>,
+    not_on: Option<String>,
+}
+
+impl Todo {
+    fn new(why: Why, only: Option<Vec<CaseId>>) -> Self {
+        Self { why, only, on: None, not_on: None }
+    }
+
+    /// What a run that did not come to its end has left of its question; `None` where nothing is.
+    fn rest(&self, came: &Came) -> Option<Self> {
+        let ended = |case: &CaseId| came.seen.iter().any(|seen| seen.case == *case && came.is_settled(seen));
+        let only = match &self.only {
+            Some(only) => only.iter().filter(|case| !ended(case)).cloned().collect(),
+            // Without a boot nothing was begun.
+            None if !came.seen.iter().any(|seen| seen.case.0 == BOOT && came.is_settled(seen)) => {
+                return Some(self.clone());
+            }
+            None => {
+                let open = came.seen.iter().filter(|seen| !came.is_settled(seen));
+                open.map(|seen| seen.case.clone()).collect::<Vec<_>>()
+            }
+        };
+        (!only.is_empty()).then(|| Self { only: Some(only), ..self.clone() })
+    }
 }
 
 impl JobState {
     /// Whether nothing is left to do for it.
     pub fn is_done(&self) -> bool {
-        self.todo.is_none() && !self.running
+        self.todo.is_none() && self.running.is_none()
     }
 
     /// Whether nothing more is to be done for it, and not all of it has an answer: its tries are used up.
     pub fn is_lost(&self) -> bool {
-        let of_image = self.parts.iter().filter(|part| part.why != Why::Control);
-        let mut seen = of_image.flat_map(|part| &part.came.seen);
+        let mut seen = self.of_image().flat_map(|part| &part.came.seen);
         self.is_done()
             && match self.open() {
                 None => !seen.any(|seen| seen.word.is_answer()),
@@ -87,17 +115,23 @@ impl JobState {
             }
     }
 
-    fn made(&self, why: Why) -> u32 {
-        self.parts.iter().filter(|part| part.why == why).count() as u32
+    /// What was run with its own image, and not with the control image.
+    fn of_image(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| part.why != Why::Control)
     }
 
     /// Cases that have no answer yet; `None` where none has one, so that all are run.
     fn open(&self) -> Option<Vec<CaseId>> {
         let (mut open, mut answered) = (BTreeSet::new(), BTreeSet::new());
-        for part in self.parts.iter().filter(|part| part.why != Why::Control) {
+        for part in self.of_image() {
             for seen in part.came.seen.iter().filter(|seen| seen.case.0 != BOOT) {
                 // What a failure of the OS blocks is answered by that failure.
-                let blocked = seen.word == Word::Blocked && part.came.class == Class::Failed;
+                let blocked = seen.word == Word::Blocked
+                    && match part.came.class {
+                        Class::Failed => true,
+                        Class::Cut => part.came.is_settled(seen),
+                        _ => false,
+                    };
                 let set = if seen.word.is_answer() || blocked { &mut answered } else { &mut open };
                 set.insert(seen.case.clone());
             }
@@ -105,36 +139,78 @@ impl JobState {
         (!answered.is_empty()).then(|| open.difference(&answered).cloned().collect())
     }
 
-    fn of_word(part: &Part, word: Word) -> Vec<CaseId> {
-        part.came.seen.iter().filter(|seen| seen.word == word).map(|seen| seen.case.clone()).collect()
+    fn of_word<'a>(parts: impl Iterator<Item = &'a Part>, word: Word) -> BTreeMap<CaseId, &'a Part> {
+        parts
+            .flat_map(|part| part.came.seen.iter().map(move |seen| (seen, part)))
+            .filter(|(seen, _)| seen.word == word)
+            .map(|(seen, part)| (seen.case.clone(), part))
+            .collect()
     }
 
-    /// What is to be done after its last run.
-    fn after(&self, slot: Option<usize>, policy: &Policy) -> Option<Todo> {
+    /// What is to be done next, as a task: for tests that kill it there.
+    #[cfg(test)]
+    pub(super) fn todo_now(&self, control: &str) -> Task {
+        let todo = self.todo.clone().expect("something is to be done");
+        let image = if todo.why == Why::Control { control.to_owned() } else { self.job.image.clone() };
+        let (key, before) = (self.job.key.clone(), self.parts.len());
+        Task { job: 0, key, why: todo.why, image, only: todo.only, before }
+    }
+
+    /// A run ended that was asked for so.
+    fn ended(&mut self, asked: &Todo, policy: &Policy) {
+        self.todo = self.goes_on(asked, policy);
+        if self.todo.is_none() {
+            self.confirmed += u32::from(asked.why == Why::Confirm);
+            self.todo = self.after(asked, policy);
+            self.round = self.parts.len();
+        }
+    }
+
+    /// What is left of the question that was asked, where the run could not answer it.
+    fn goes_on(&self, asked: &Todo, policy: &Policy) -> Option<Todo> {
         let last = self.parts.last()?;
-        let todo = |why, only| Some(Todo { why, only, on: None, not_on: None });
-        let is_boot = |cases: &[CaseId]| cases.iter().any(|case| case.0 == BOOT);
-        if last.came.class == Class::Cut {
+        let rest = asked.rest(&last.came)?;
+        match (last.came.class, asked.why) {
+            (Class::Cut, Why::Planned | Why::Again) => Some(Todo { why: Why::Rest, ..rest }),
+            // What it was run for is asked again: without its answer there is no verdict.
+            (Class::Cut, _) => Some(rest),
+            (Class::Infra, Why::Confirm) if self.may_try_again(policy) => {
+                Some(Todo { not_on: Some(last.slot.clone()), ..rest })
+            }
+            _ => None,
+        }
+    }
+
+    fn may_try_again(&self, policy: &Policy) -> bool {
+        let broke = self.of_image().filter(|part| part.came.class == Class::Infra).count();
+        broke <= policy.infra as usize
+    }
+
+    /// What is to be asked after a question that was answered as well as it could be.
+    fn after(&self, asked: &Todo, policy: &Policy) -> Option<Todo> {
+        let last = self.parts.last()?;
+        let is_boot = |cases: &BTreeMap<CaseId, &Part>| cases.keys().any(|case| case.0 == BOOT);
+        let runs_image = !matches!(asked.why, Why::Control | Why::Confirm);
+        if last.came.class == Class::Infra && runs_image && self.may_try_again(policy) {
             let only = self.open();
-            // Everything was answered when it was cut off: the safe state alone was missing.
-            return if only.as_ref().is_some_and(Vec::is_empty) { None } else { todo(Why::Rest, only) };
+            // The rig may break after the last answer.
+            if only.as_ref().is_none_or(|only| !only.is_empty()) {
+                return Some(Todo { not_on: Some(last.slot.clone()), ..Todo::new(Why::Again, only) });
+            }
         }
-        let again = last.why != Why::Control && self.made(Why::Again) < policy.infra;
-        if last.came.class == Class::Infra && again {
-            let only = self.open().filter(|only| !only.is_empty());
-            return Some(Todo { why: Why::Again, only, on: None, not_on: slot });
-        }
-        let undetermined = Self::of_word(last, Word::Undetermined);
         let control = policy.control.as_ref().is_some_and(|control| *control != self.job.image);
-        if !undetermined.is_empty() && control && last.why != Why::Control && self.made(Why::Control) == 0 {
-            let only = (!is_boot(&undetermined)).then_some(undetermined);
-            return Some(Todo { why: Why::Control, only, on: slot, not_on: None });
+        if control && !self.parts.iter().any(|part| part.why == Why::Control) {
+            let undetermined = Self::of_word(self.parts[self.round..].iter(), Word::Undetermined);
+            if let Some(seen_by) = undetermined.values().next_back() {
+                let on = Some(seen_by.slot.clone());
+                let only = (!is_boot(&undetermined)).then(|| undetermined.into_keys().collect());
+                return Some(Todo { on, ..Todo::new(Why::Control, only) });
+            }
         }
-        let failed: Vec<_> = self.parts.iter().flat_map(|part| Self::of_word(part, Word::Fail)).collect();
-        if !failed.is_empty() && last.why != Why::Control && self.made(Why::Confirm) < policy.fail {
-            let only: BTreeSet<_> = failed.iter().cloned().collect();
-            let only = (!is_boot(&failed)).then(|| only.into_iter().collect());
-            return todo(Why::Confirm, only);
+        let failed = Self::of_word(self.of_image(), Word::Fail);
+        if !failed.is_empty() && self.confirmed < policy.fail {
+            let only = (!is_boot(&failed)).then(|| failed.into_keys().collect());
+            return Some(Todo::new(Why::Confirm, only));
         }
         None
     }
@@ -154,8 +230,8 @@ impl Night {
     /// Nothing done yet.
     pub fn new(jobs: Vec<Job>, slots: Vec<SlotSpec>, policy: Policy) -> Self {
         let new = |job| {
-            let todo = Some(Todo { why: Why::Planned, only: None, on: None, not_on: None });
-            JobState { job, parts: Vec::new(), todo, running: false }
+            let todo = Some(Todo::new(Why::Planned, None));
+            JobState { job, parts: Vec::new(), todo, running: None, round: 0, confirmed: 0 }
         };
         let slots = slots.into_iter().map(SlotState::new).collect();
         Self { jobs: jobs.into_iter().map(new).collect(), slots, policy, stopped: false }
@@ -213,14 +289,17 @@ impl Night {
             self.stopped |= state.out.is_some() && self.policy.then == Then::Stop;
         }
         let job = &mut self.jobs[job];
+        // From a book: what was asked is what was to be done next.
+        let asked = job.running.take().or(job.todo.take()).filter(|asked| asked.why == why);
         job.parts.push(Part { run: run.to_owned(), slot, why, came: came.clone() });
-        job.running = false;
-        job.todo = job.after(number, &self.policy);
+        job.ended(&asked.unwrap_or_else(|| Todo::new(why, None)), &self.policy);
     }
 
     /// The job for this slot that comes first.
     fn pick(&self, slot: usize) -> Option<usize> {
-        let board = &self.slots[slot].spec.board;
+        let SlotSpec { board, id } = &self.slots[slot].spec;
+        let in_service =
+            |wanted: &str| self.slots.iter().any(|slot| slot.spec.id == wanted && slot.out.is_none());
         let usable = |number: usize| {
             let other = &self.slots[number];
             number != slot && other.spec.board == *board && other.out.is_none()
@@ -229,8 +308,8 @@ impl Night {
         let fits = |job: &&JobState| {
             job.job.board == *board
                 && job.todo.as_ref().is_some_and(|todo| {
-                    todo.on.is_none_or(|on| on == slot || self.slots[on].out.is_some())
-                        && !(others && todo.not_on == Some(slot))
+                    let on = todo.on.as_ref().filter(|on| in_service(on));
+                    on.is_none_or(|on| *on == *id) && !(others && todo.not_on.as_ref() == Some(id))
                 })
         };
         let rank = |job: &JobState| {
@@ -260,7 +339,7 @@ impl Director for Night {
         let control = self.policy.control.clone();
         let job = &mut self.jobs[index];
         let Some(todo) = job.todo.take() else { return Order::Wait };
-        job.running = true;
+        job.running = Some(todo.clone());
         let image = match todo.why {
             Why::Control => control.unwrap_or_else(|| job.job.image.clone()),
             _ => job.job.image.clone(),

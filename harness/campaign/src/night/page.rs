@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use shakedown_core::outcome::Word;
-use shakedown_core::{Blame, ExitCode, Sha};
+use shakedown_core::{ExitCode, Sha};
 
 use super::standing::Verdict;
 use super::summary::{CaseLine, Summary, field_text};
@@ -114,9 +114,7 @@ fn list(cases: &[&CaseLine], runs: &str) -> Markup {
 }
 
 fn rate(case: &CaseLine) -> String {
-    // A flaky case that never failed outright was settled by a control run.
-    let (failed, open) = (case.standing.count(Word::Fail), case.standing.count(Word::Undetermined));
-    let fails = if case.standing.settled == Some(Blame::Os) { failed + open } else { failed };
+    let fails = case.standing.failures();
     let passes = case.standing.count(Word::Pass);
     format!("{fails} of {} attempts failed", fails + passes)
 }

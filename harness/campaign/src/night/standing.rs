@@ -64,8 +64,10 @@ pub struct Standing {
     pub blame: Option<Blame>,
     /// The run in which it was, for a link.
     pub run: String,
-    /// What a control run said about what could not be told.
-    pub settled: Option<Blame>,
+    /// Of what could not be told: how often a control run on the same slot passed.
+    pub by_image: u32,
+    /// How often it could not be told with the control image either.
+    pub by_rig: u32,
 }
 
 impl Standing {
@@ -80,6 +82,32 @@ impl Standing {
         }
     }
 
+    /// What a control run says about attempts that could not be told.
+    fn settle(&mut self, attempts: u32, blame: Blame) {
+        match blame {
+            Blame::Os | Blame::Image => self.by_image += attempts,
+            Blame::Rig => self.by_rig += attempts,
+            Blame::Harness | Blame::Undetermined => {}
+        }
+    }
+
+    /// The attempts of another job at the same case.
+    fn merge(&mut self, other: Self) {
+        let worse = self.says.is_empty() && !other.says.is_empty() || other.verdict() < self.verdict();
+        if worse || self.run.is_empty() {
+            (self.says, self.blame, self.run) = (other.says, other.blame, other.run);
+        }
+        for (word, times) in other.words {
+            *self.words.entry(word).or_default() += times;
+        }
+        (self.by_image, self.by_rig) = (self.by_image + other.by_image, self.by_rig + other.by_rig);
+    }
+
+    /// How often it failed, also by what a control run said.
+    pub fn failures(&self) -> u32 {
+        self.count(Word::Fail) + self.by_image
+    }
+
     /// How often this came.
     pub fn count(&self, word: Word) -> u32 {
         self.words.get(&word).copied().unwrap_or_default()
@@ -89,15 +117,15 @@ impl Standing {
     pub fn verdict(&self) -> Verdict {
         let any = |word| self.count(word) > 0;
         // A control run on the same slot passed: what could not be told was the image's.
-        let fails = any(Word::Fail) || any(Word::Undetermined) && self.settled == Some(Blame::Os);
-        let rig = any(Word::Infra) || any(Word::Undetermined) && self.settled == Some(Blame::Rig);
+        let fails = self.failures() > 0;
+        let open = self.count(Word::Undetermined) > self.by_image + self.by_rig;
         match (fails, any(Word::Pass)) {
             (true, true) => Verdict::Flaky,
             (true, false) => Verdict::Fail,
             _ if any(Word::Error) => Verdict::Error,
-            _ if any(Word::Undetermined) && self.settled != Some(Blame::Rig) => Verdict::Undetermined,
+            _ if open => Verdict::Undetermined,
             (false, true) => Verdict::Pass,
-            _ if rig => Verdict::Infra,
+            _ if any(Word::Infra) || self.by_rig > 0 => Verdict::Infra,
             _ if any(Word::Blocked) => Verdict::Blocked,
             _ if any(Word::Skip) => Verdict::Skip,
             _ => Verdict::NotRun,
@@ -105,27 +133,40 @@ impl Standing {
     }
 }
 
-/// Each case of these runs.
-pub(super) fn of_parts<'a>(parts: impl Iterator<Item = &'a Part>) -> BTreeMap<CaseId, Standing> {
-    let mut cases = BTreeMap::new();
-    parts.for_each(|part| add_part(&mut cases, part));
+/// Each case of these jobs, each with its runs in order.
+pub(super) fn of_jobs<'a>(jobs: impl Iterator<Item = &'a [Part]>) -> BTreeMap<CaseId, Standing> {
+    let mut cases: BTreeMap<CaseId, Standing> = BTreeMap::new();
+    for (case, standing) in jobs.flat_map(of_job) {
+        cases.entry(case).or_default().merge(standing);
+    }
     cases
 }
 
-fn add_part(cases: &mut BTreeMap<CaseId, Standing>, part: &Part) {
-    for seen in &part.came.seen {
-        let case = cases.entry(seen.case.clone()).or_default();
-        match part.why {
-            Why::Control => case.settled = seen.blame.or(case.settled),
-            _ => case.add(part, seen.word, &seen.says, seen.blame),
+fn of_job(parts: &[Part]) -> BTreeMap<CaseId, Standing> {
+    let mut cases: BTreeMap<CaseId, Standing> = BTreeMap::new();
+    // A control run settles what could not be told in this job, and nothing of another one.
+    let mut open: BTreeMap<&CaseId, u32> = BTreeMap::new();
+    for part in parts {
+        for seen in &part.came.seen {
+            if part.why == Why::Control {
+                let Some(blame) = seen.blame else { continue };
+                let attempts = open.remove(&seen.case).unwrap_or_default();
+                if attempts > 0 {
+                    cases.entry(seen.case.clone()).or_default().settle(attempts, blame);
+                }
+                continue;
+            }
+            *open.entry(&seen.case).or_default() += u32::from(seen.word == Word::Undetermined);
+            cases.entry(seen.case.clone()).or_default().add(part, seen.word, &seen.says, seen.blame);
         }
     }
+    cases
 }
 
 /// By board, image and case, from a campaign's book: for a comparison with another night.
 pub fn standings(entries: &[Entry]) -> BTreeMap<(String, String, CaseId), Standing> {
     let mut begun = BTreeMap::new();
-    let mut all: BTreeMap<(String, String), BTreeMap<CaseId, Standing>> = BTreeMap::new();
+    let mut jobs: BTreeMap<String, Vec<Part>> = BTreeMap::new();
     for (_, happened) in entries {
         match happened {
             Happened::Started { job, why, run, slot } => {
@@ -133,16 +174,21 @@ pub fn standings(entries: &[Entry]) -> BTreeMap<(String, String, CaseId), Standi
             }
             Happened::Ended { run, came } => {
                 let Some((job, why, slot)) = begun.remove(run) else { continue };
-                let mut words = job.splitn(3, '/').map(str::to_owned);
-                let (Some(board), Some(image)) = (words.next(), words.next()) else { continue };
                 let part = Part { run: run.clone(), slot, why, came: came.clone() };
-                add_part(all.entry((board, image)).or_default(), &part);
+                jobs.entry(job).or_default().push(part);
             }
             _ => {}
         }
     }
+    let mut all: BTreeMap<(String, String), Vec<&[Part]>> = BTreeMap::new();
+    for (job, parts) in &jobs {
+        let mut words = job.splitn(3, '/').map(str::to_owned);
+        let (Some(board), Some(image)) = (words.next(), words.next()) else { continue };
+        all.entry((board, image)).or_default().push(parts);
+    }
     all.into_iter()
-        .flat_map(|((board, image), cases)| {
+        .flat_map(|((board, image), parts)| {
+            let cases = of_jobs(parts.into_iter());
             cases.into_iter().map(move |(case, standing)| ((board.clone(), image.clone(), case), standing))
         })
         .collect()

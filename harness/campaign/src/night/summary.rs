@@ -8,7 +8,7 @@ use shakedown_core::outcome::Word;
 use shakedown_core::{CaseId, ExitCode};
 
 use super::director::{JobState, Night};
-use super::standing::{Standing, Verdict, of_parts, standings};
+use super::standing::{Standing, Verdict, of_jobs, standings};
 use crate::book::{Entry, Happened, Why};
 
 /// An image of the night.
@@ -137,7 +137,7 @@ impl Summary {
         for ((board, image, suite), jobs) in groups {
             let row = summary.matrix.entry(board.clone()).or_default();
             let field = row.entry((image.clone(), suite.clone())).or_default();
-            for standing in of_parts(jobs.into_iter().flat_map(|job| &job.parts)).values() {
+            for standing in of_jobs(jobs.into_iter().map(|job| job.parts.as_slice())).values() {
                 *field.cases.entry(standing.verdict()).or_default() += 1;
             }
         }

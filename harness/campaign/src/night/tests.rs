@@ -64,6 +64,18 @@ fn came(task: &Task, words: [Word; 3]) -> Came {
     Came { class, seen, steps: Vec::new(), took: Duration::ZERO, waited: Duration::ZERO }
 }
 
+/// What a control run says, as the runner's table has it.
+fn judge(task: &Task, came: &mut Came) {
+    let judged = |word| match word {
+        Word::Cut => None,
+        Word::Pass => Some(Blame::Os),
+        _ => Some(Blame::Rig),
+    };
+    for seen in came.seen.iter_mut().filter(|_| task.why == Why::Control) {
+        seen.blame = judged(seen.word);
+    }
+}
+
 /// Plays a night on its slots, one after the other; `say` gives each run's words. The runs that were
 /// made, what was looked at, and the book.
 fn play(
@@ -84,14 +96,11 @@ fn play(
                     night.checked(slot, (!well(slot)).then_some("no card"));
                 }
                 Order::Run(task) => {
-                    let run = format!("run-{}", runs.len());
+                    let before: usize = night.jobs().iter().map(|job| job.parts.len()).sum();
+                    let run = format!("run-{before}");
                     let words = say(slot, &task);
                     let mut came = came(&task, words);
-                    if task.why == Why::Control {
-                        // As the runner's table has it.
-                        let judge = |word| if word == Word::Pass { Blame::Os } else { Blame::Rig };
-                        came.seen.iter_mut().for_each(|seen| seen.blame = Some(judge(seen.word)));
-                    }
+                    judge(&task, &mut came);
                     runs.push((slot, task.why, task.only.as_ref().map_or(2, Vec::len)));
                     let (job, why, slot_id) = (task.key.clone(), task.why, format!("rig/{slot}"));
                     let now = jiff::Timestamp::UNIX_EPOCH;
@@ -227,5 +236,107 @@ fn a_run_that_was_cut_off_is_finished_by_another_and_nothing_is_done_twice() {
         let answered = again.jobs()[0].parts.iter().flat_map(|part| &part.came.seen);
         let twos = answered.filter(|seen| seen.case.0 == "a::two" && seen.word.is_answer()).count();
         assert!(again.jobs()[0].is_done() && twos == 1, "cut {cut}: {runs:?}");
+    }
+}
+
+/// How often each case was answered in answer to what, cut off or not.
+fn answers(book: &[Entry]) -> BTreeMap<(String, Why, CaseId), u32> {
+    let (mut begun, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    for (_, happened) in book {
+        match happened {
+            Happened::Started { job, why, run, .. } => {
+                let why = if *why == Why::Rest { Why::Planned } else { *why };
+                begun.insert(run.clone(), (job.clone(), why));
+            }
+            Happened::Ended { run, came } => {
+                let (job, why) = &begun[run];
+                let seen = came.seen.iter().filter(|seen| seen.case.0 != BOOT && seen.word != Cut);
+                for seen in seen {
+                    *answers.entry((job.clone(), *why, seen.case.clone())).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    answers
+}
+
+#[test]
+fn a_run_that_is_killed_anywhere_changes_no_verdict_and_its_question_is_asked_again() {
+    type Says = fn(&Task) -> [Word; 3];
+    let control = || Policy { control: Some("old".into()), fail: 2, ..policy() };
+    let scenes: [(&str, Says, [Verdict; 2]); 6] = [
+        ("fails always", |_| [Pass, Fail, Pass], [Verdict::Fail, Verdict::Pass]),
+        (
+            "passes when it is confirmed",
+            |task| if task.why == Why::Confirm { [Pass; 3] } else { [Pass, Fail, Pass] },
+            [Verdict::Flaky, Verdict::Pass],
+        ),
+        (
+            "the control image passes",
+            |task| if task.image == "old" { [Pass; 3] } else { [Pass, Undetermined, Undetermined] },
+            [Verdict::Fail, Verdict::Fail],
+        ),
+        ("the control image does not", |_| [Pass, Undetermined, Pass], [Verdict::Infra, Verdict::Pass]),
+        (
+            "a failure beside what cannot be told",
+            |task| if task.image == "old" { [Pass; 3] } else { [Pass, Fail, Undetermined] },
+            [Verdict::Fail, Verdict::Fail],
+        ),
+        (
+            "the boot cannot be told",
+            |task| if task.image == "old" { [Pass; 3] } else { [Undetermined, Blocked, Blocked] },
+            [Verdict::Blocked, Verdict::Blocked],
+        ),
+    ];
+    for (scene, says, expected) in scenes {
+        let (_, _, whole) = play(&mut night(1, 1, control()), |_, task| says(task), |_| true);
+        let verdict = verdicts(&whole);
+        assert_eq!([verdict["a::one"], verdict["a::two"]], expected, "{scene}");
+        let starts = (0..whole.len()).filter(|at| matches!(whole[*at].1, Happened::Started { .. }));
+        let starts: Vec<_> = starts.collect();
+        // Two lives end: each at any run, with any part of its journal, or none.
+        for (start, journal) in starts.iter().flat_map(|start| (0..=4).map(move |journal| (*start, journal)))
+        {
+            let mut again = night(1, 1, control());
+            let mut book = whole[..=start].to_vec();
+            for (life, journal) in [journal, (journal + 3) % 5].into_iter().enumerate() {
+                let (open, task) = if life == 0 {
+                    let Some(open) = again.replay(&book).pop() else { panic!("{scene}: nothing is open") };
+                    let task = again.jobs()[0].todo_now("old");
+                    assert!(matches!(&book[start].1, Happened::Started { why, .. } if *why == task.why));
+                    (open, task)
+                } else {
+                    // The next life begins the next run, and is killed in it.
+                    let Order::Run(task) = again.next(0) else { break };
+                    let run = format!("run-{}", again.jobs()[0].parts.len());
+                    let slot = "rig/0".to_owned();
+                    let started = Happened::Started {
+                        job: task.key.clone(),
+                        why: task.why,
+                        run: run.clone(),
+                        slot: slot.clone(),
+                    };
+                    book.push((jiff::Timestamp::UNIX_EPOCH, started));
+                    ((run, task.key.clone(), slot), task)
+                };
+                let mut words = says(&task);
+                words.iter_mut().skip(journal).for_each(|word| *word = Cut);
+                let mut cut = Came { class: Class::Cut, ..came(&task, words) };
+                if journal == 4 {
+                    cut.seen.clear();
+                }
+                judge(&task, &mut cut);
+                let (run, job, slot) = open;
+                again.found(&run, &job, task.why, &slot, &cut);
+                book.push((jiff::Timestamp::UNIX_EPOCH, Happened::Ended { run, came: cut }));
+            }
+            let (_, _, rest) = play(&mut again, |_, task| says(task), |_| true);
+            book.extend(rest);
+            let at = format!("{scene}, killed in run {start} after {journal}: {book:#?}");
+            assert_eq!(verdicts(&book), verdict, "{at}");
+            assert!(again.jobs()[0].is_done(), "{at}");
+            assert_eq!(answers(&book), answers(&whole), "{at}");
+        }
     }
 }
