@@ -1,4 +1,5 @@
 //! Nightlies through the real command, on simulated slots: killed, interrupted, resumed, compared.
+//! One boots QEMU: two small guests at once.
 #![allow(clippy::print_stdout, reason = "the front of a test binary")]
 
 mod support;
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use libtest_mimic::Arguments;
 use shakedown_campaign::book::Entry;
-use shakedown_campaign::{Book, Happened, Why};
+
+use shakedown_campaign::{Book, Class, Happened, Why, Word};
 use shakedown_core::ledger::BOOT;
 use shakedown_host::Child;
-use support::{Place, Run, by, interrupt, kill, trial};
+use support::{Place, Run, by, guest, interrupt, kill, micro, trial};
 
 fn main() {
     shakedown_host::warden::serve_if_asked();
@@ -21,6 +23,7 @@ fn main() {
         trial("killed_at_20_random_points_the_union_is_the_plan_and_nothing_is_done_twice", killed),
         trial("killed_in_a_control_or_confirming_run_its_question_is_asked_again", killed_in_a_question),
         trial("an_interrupt_ends_in_order_and_a_resume_finishes", interrupted),
+        trial("two_machines_of_one_board_at_once_do_not_clash", two_machines),
         trial("what_is_new_since_last_night_comes_first", news),
         trial("two_nightlies_at_once_do_not_meet", two_at_once),
         trial("images_are_found_by_file_folder_rule_and_hash", images),
@@ -185,8 +188,9 @@ async fn killed_in_a_question() {
     documents(&alone, 1);
     alone.run(&args).await.says(1, &["FAIL"]);
     let undisturbed = asked(&alone, &nights(&alone)[0]);
-    let times =
-        |why: Why| undisturbed.iter().filter(|((_, asked, _), _)| *asked == why).map(|(_, times)| *times);
+    let times = |why: Why| {
+        undisturbed.iter().filter(move |((_, asked, _), _)| *asked == why).map(|(_, times)| *times)
+    };
     assert!(times(Why::Control).eq([1]) && times(Why::Confirm).all(|times| times == 2), "{undisturbed:?}");
     let summary = |place: &Place| std::fs::read_to_string(nights(place)[0].join("summary.md")).unwrap();
     assert!(summary(&alone).contains(swap), "{}", summary(&alone));
@@ -194,7 +198,7 @@ async fn killed_in_a_question() {
     let place = Place::new();
     documents(&place, 40);
     let mut cut = BTreeMap::new();
-    for life in 0..24 {
+    for life in 0..16 {
         let wanted = if life % 2 == 0 { Why::Control } else { Why::Confirm };
         let last = || {
             let night = nights(&place).pop()?;
@@ -220,9 +224,11 @@ async fn killed_in_a_question() {
                 _ => {}
             }
         }
-        open.into_values().for_each(|why| *cut.entry(why).or_insert(0_u32) += 1);
+        for why in open.into_values() {
+            *cut.entry(why).or_insert(0_u32) += 1;
+        }
     }
-    assert!(cut.get(&Why::Control).is_some() && cut.get(&Why::Confirm).is_some(), "lives ended in {cut:?}");
+    assert!(cut.contains_key(&Why::Control) && cut.contains_key(&Why::Confirm), "lives ended in {cut:?}");
     let last = place.run(&[&args[..], &["--resume"]].concat()).await;
     last.says(1, &["FAIL"]);
     assert!(summary(&place).contains(swap), "{}", summary(&place));
@@ -309,6 +315,59 @@ async fn two_at_once() {
     for night in &nights {
         assert!(answered(&place, night).values().all(|times| *times == 1));
     }
+}
+
+async fn two_machines() {
+    let mut place = Place::new();
+    micro::documents(&place, "4s");
+    micro::serving_rig(&place, ":").await;
+    let one = std::fs::read_to_string(place.path("rig.yaml")).unwrap();
+    let (_, slot) = one.split_once("slots:\n").unwrap();
+    place.file("rig.yaml", format!("{one}{}", slot.replacen("one:", "two:", 1)));
+    place.file("image", guest::image(guest::HALT));
+    place.file(
+        "night.yaml",
+        "plan: night
+images:
+  new: { from: { file: image }, os: micro }
+work:
+  - { boards: [micro-board], images: [new], suites: ['micro::looks::answers'], repeats: 2 }
+",
+    );
+    // Two machines on any host; what the host bears is another test's.
+    place.env("SHAKEDOWN_QEMUS", "2");
+    let night = place.start(&["--path", "private", "nightly", "night.yaml", "--rig", "rig.yaml"]);
+    let (limit, mut most) = (by("the night's end", 1500), 0);
+    let status = loop {
+        most = most.max(place.qemus().len());
+        if let Some(status) = night.try_status().unwrap() {
+            break status;
+        }
+        limit.pause(Duration::from_millis(20), || night.tail()).await.unwrap();
+    };
+    // The guest's SSH server takes connections and says nothing: a failure of the OS, met over each
+    // machine's own ports.
+    assert_eq!((status.code(), most), (Some(1), 2), "{}", night.tail());
+    let mut spans: BTreeMap<String, Vec<(jiff::Timestamp, jiff::Timestamp)>> = BTreeMap::new();
+    let mut began = BTreeMap::new();
+    for (wall, happened) in book(&nights(&place)[0]) {
+        match happened {
+            Happened::Started { run, slot, .. } => drop(began.insert(run, (wall, slot))),
+            Happened::Ended { run, came } => {
+                let words: Vec<_> = came.seen.iter().map(|seen| (seen.case.0.as_str(), seen.word)).collect();
+                assert_eq!(words, [(BOOT, Word::Pass), ("micro::looks::answers", Word::Fail)], "{came:#?}");
+                assert_eq!(came.class, Class::Failed, "no rig broke: {came:#?}");
+                let (from, slot) = began.remove(&run).unwrap();
+                spans.entry(slot).or_default().push((from, wall));
+            }
+            Happened::Checked { slot, fault, .. } => panic!("{slot} was suspected: {fault:?}"),
+            _ => {}
+        }
+    }
+    let [one, two] = [&spans["tests/one"], &spans["tests/two"]];
+    assert_eq!((one.len(), two.len()), (1, 1), "{spans:?}");
+    assert!(one.iter().any(|one| two.iter().any(|two| one.0 < two.1 && two.0 < one.1)), "{spans:?}");
+    assert_eq!(place.processes(), [0_u32; 0], "nothing is left");
 }
 
 async fn images() {

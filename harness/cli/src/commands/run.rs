@@ -342,6 +342,7 @@ async fn whole(
         cold_boots: args.cold_boots,
         keep: args.keep,
         no_flash: args.no_flash,
+        patience: Duration::from_secs(600),
         out: &out,
         run: folder::run_id(&board.slug),
         nonce: String::new(),

@@ -28,7 +28,7 @@ use crate::say::out;
 
 /// Between two looks at a slot that somebody else holds.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How long a slot that somebody else holds is waited for.
+/// How long a slot that somebody else holds is waited for, and a place for its machine on this host.
 const LEASE: Duration = Duration::from_secs(4 * 3600);
 
 /// A slot of one of the rigs.
@@ -87,17 +87,27 @@ pub struct Shares {
 
 impl Shares {
     /// What this host bears: a simulated run keeps a core busy, QEMUs are bounded by their tokens, and
-    /// a board mostly waits. `jobs` at once, where a person knows better.
+    /// a board mostly waits. `jobs` at once, where a person knows better, of QEMUs as many as have a token.
     pub fn of_host(jobs: Option<usize>) -> Result<Self, CliError> {
-        if let Some(jobs) = jobs {
-            return Ok(Self { room: Room(jobs), simulated: 1, qemu: 1, hardware: 1 });
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let tokens = shakedown_qemu::tokens::count()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self::of(jobs, cores, tokens))
+    }
+
+    fn of(jobs: Option<usize>, cores: usize, tokens: usize) -> Self {
+        if let Some(jobs) = jobs {
+            // A share a token for each job, so that both divide the room.
+            return Self {
+                room: Room(jobs * tokens),
+                simulated: tokens,
+                qemu: jobs.max(tokens),
+                hardware: tokens,
+            };
+        }
         // A core has four shares per token, so that both divide it.
         let share = 4 * tokens;
         let room = cores * share;
-        Ok(Self { room: Room(room), simulated: share, qemu: room / tokens, hardware: (share / 4).max(1) })
+        Self { room: Room(room), simulated: share, qemu: room / tokens, hardware: (share / 4).max(1) }
     }
 
     /// All of it.
@@ -190,6 +200,7 @@ impl SlotsBench<'_> {
             cold_boots: 1,
             keep: false,
             no_flash: false,
+            patience: LEASE,
             out: self.out,
             run: run.to_owned(),
             nonce: format!("{} {:?} {}", task.key, task.why, task.before),
@@ -344,8 +355,7 @@ impl Bench for SlotsBench<'_> {
                     clock: clock.clone(),
                     sink: Arc::new(Nowhere),
                 };
-                let span = Duration::from_secs(600);
-                let by = Deadline::new("the slot", span, Pace::Rig, clock, self.cancel.clone());
+                let by = Deadline::new("the slot", LEASE, Pace::Rig, clock, self.cancel.clone());
                 let opened = slot::open(doc, ask, &by).await?;
                 Ok(shakedown_runner::health(&opened.slot, &self.cancel).await?)
             })
@@ -371,4 +381,26 @@ pub fn came_of(out: &Path, run: &str, why: Why) -> Came {
     let ledger = shakedown_core::Ledger::of(&shakedown_core::journal::read(&text));
     let judge: fn(&Outcome) -> shakedown_core::Blame = by_control;
     if why == Why::Control { Came::of_control(&ledger, judge) } else { Came::of(&ledger) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_machines_at_once_than_have_a_token() {
+        for (jobs, cores, tokens, machines, others) in [
+            (None, 2, 1, 1, 2),
+            (None, 2, 2, 2, 2),
+            (None, 8, 4, 4, 8),
+            (Some(2), 2, 1, 1, 2),
+            (Some(2), 2, 2, 2, 2),
+            (Some(4), 2, 2, 2, 4),
+            (Some(1), 2, 2, 1, 1),
+        ] {
+            let shares = Shares::of(jobs, cores, tokens);
+            let at_once = (shares.room.0 / shares.qemu, shares.room.0 / shares.simulated);
+            assert_eq!(at_once, (machines, others), "{jobs:?} jobs, {cores} cores, {tokens} tokens");
+        }
+    }
 }

@@ -50,6 +50,8 @@ pub struct Job<'a> {
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
     pub no_flash: bool,
+    /// How long a place on this host is waited for.
+    pub patience: Duration,
     /// Where run folders are made.
     pub out: &'a Path,
     /// The run's id.
@@ -126,8 +128,8 @@ pub async fn execute(
         sink: sink.clone(),
     };
     let opening: Rig<_> = async {
-        let span = Duration::from_secs(600);
-        let free = Deadline::new("a free place for the slot", span, Pace::Rig, clock.clone(), cancel.clone());
+        let name = "a free place for the slot";
+        let free = Deadline::new(name, job.patience, Pace::Rig, clock.clone(), cancel.clone());
         let opened = slot::open(doc, ask, &free).await?;
         let log = opened.slot.log();
         let health = log.map(|log| folder::record(&path, &run, log, &clock)).transpose()?;
