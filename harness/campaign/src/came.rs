@@ -124,7 +124,7 @@ impl Came {
         let mut came = Self::of(ledger);
         for (seen, attempt) in came.seen.iter_mut().zip(&ledger.attempts) {
             // What an interrupt ended settles nothing.
-            seen.blame = attempt.outcome.as_ref().filter(|_| seen.word != Word::Cut).map(judge);
+            seen.blame = attempt.outcome.as_ref().filter(|_| seen.word != Word::CutOff).map(judge);
         }
         came
     }

@@ -4,15 +4,22 @@ use std::path::Path;
 
 use shakedown::compose::rig::{Rig, RigDoc};
 use shakedown_boards::Catalogue;
+use shakedown_campaign::plan::PlanDoc;
+use shakedown_gate::policy::PolicyDoc;
 
 /// The YAML blocks of a page, without the indentation of the list they stand in.
 fn blocks(page: &str) -> Vec<String> {
+    blocks_of(page, "yaml")
+}
+
+/// Those of another language.
+fn blocks_of(page: &str, language: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let Some(indent) = line.find("```yaml") else { continue };
+        let Some(indent) = line.find(&format!("```{language}")) else { continue };
         let inside = lines.by_ref().take_while(|line| line.trim() != "```");
         blocks.push(inside.map(|line| line.get(indent..).unwrap_or_default().to_owned() + "\n").collect());
     }
@@ -92,16 +99,79 @@ fn the_plan_of_the_page_on_nightlies_is_accepted() {
     assert!(actions.contains("shakedown nightly plan.yaml --rig rig.yaml"));
 }
 
+/// Debian's own systemd reads the units as they stand on the page.
 #[test]
-fn the_committed_rig_schema_is_current_and_named() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = root.join("rigs/schema/rig.json");
-    let text = shakedown_conf::schema_text::<RigDoc>();
-    if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+fn the_systemd_units_of_the_page_on_nightlies_are_accepted() {
+    let units = blocks_of("nightly.md", "ini");
+    let [service, timer] = &units[..] else { panic!("{} units", units.len()) };
+    let place = tempfile::tempdir().unwrap();
+    let verify = |service: &str, timer: &str| {
+        std::fs::write(place.path().join("shakedown-nightly.service"), service).unwrap();
+        std::fs::write(place.path().join("shakedown-nightly.timer"), timer).unwrap();
+        let units = ["verify", "--man=no", "./shakedown-nightly.service", "./shakedown-nightly.timer"];
+        said(place.path(), Path::new("systemd-analyze"), &units)
+    };
+    assert_eq!(verify(service, timer), (true, String::new()));
+    // It would see what is wrong.
+    let (good, says) = verify(service, &timer.replace("OnCalendar", "OnCalender"));
+    assert!(!good && says.contains("OnCalender"), "{says}");
+    let (good, says) = verify(&service.replace("Type=oneshot", "Type=onesho"), timer);
+    assert!(!says.is_empty(), "{good} {says}");
+}
+
+/// The workflow of the page, by GitHub's schema as check-jsonschema carries it.
+#[test]
+fn the_github_workflow_of_the_page_on_nightlies_is_accepted() {
+    const WANTED: &str = "check-jsonschema==0.39.0";
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(WANTED);
+    let run = |program: &Path, args: &[&str]| {
+        let (good, says) = said(Path::new("."), program, args);
+        assert!(good, "{} {args:?}: {says}", program.display());
+    };
+    if !venv.join("complete").exists() {
+        run(Path::new("python3"), &["-m", "venv", "--clear", venv.to_str().unwrap()]);
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", WANTED];
+        run(&venv.join("bin/python"), &pip);
+        std::fs::write(venv.join("complete"), "").unwrap();
     }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(committed, text, "{} is old: cargo xtask generate", path.display());
+    let place = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        std::fs::write(place.path().join("nightly.yml"), text).unwrap();
+        let args = ["--builtin-schema", "vendor.github-workflows", "nightly.yml"];
+        said(place.path(), &venv.join("bin/check-jsonschema"), &args)
+    };
+    let workflow = blocks("nightly.md").pop().unwrap();
+    let (good, says) = check(&workflow);
+    assert!(good, "{says}");
+    let (good, says) = check(&workflow.replace("runs-on", "run-on"));
+    assert!(!good && says.contains("runs-on"), "{says}");
+}
+
+/// Whether a program succeeds in a folder, and what it says.
+#[expect(clippy::disallowed_methods, reason = "readers that others wrote; only tests start them")]
+fn said(folder: &Path, program: &Path, args: &[&str]) -> (bool, String) {
+    let output = std::process::Command::new(program).args(args).current_dir(folder).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn the_committed_schemas_are_current_and_named() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (file, text) in [
+        ("rigs/schema/rig.json", shakedown_conf::schema_text::<RigDoc>()),
+        ("harness/campaign/schema/plan.json", shakedown_conf::schema_text::<PlanDoc>()),
+        ("reports/gate/schema/policy.json", shakedown_conf::schema_text::<PolicyDoc>()),
+    ] {
+        let path = root.join(file);
+        if std::env::var_os("SHAKEDOWN_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(committed, text, "{} is old: cargo xtask generate", path.display());
+    }
     let built_in = std::fs::read_to_string(root.join("qemu/rig.yaml")).unwrap();
     assert!(built_in.starts_with("# yaml-language-server: $schema=../rigs/schema/rig.json\n"), "{built_in}");
 }

@@ -201,3 +201,32 @@ fn the_three_answers_have_their_codes_their_files_and_their_attestation() {
     assert!(code == Some(1) && text.starts_with("DO NOT SHIP"), "{text}");
     assert!(text.contains("container::engine::healthy is flaky, and failed in 1 of 3 attempts"), "{text}");
 }
+
+#[test]
+fn the_runs_that_a_gate_referred_to_outlive_gc_and_the_others_go() {
+    let bench = Bench::new();
+    assert_eq!((bench.run(""), bench.run("")), (Some(0), Some(0)));
+    bench.policy(2);
+    assert_eq!(bench.shakedown(&["gate", "seal", "out", "--key", "lab.key"]).0, Some(0));
+    let runs = || {
+        let entries = std::fs::read_dir(bench.at("out")).unwrap().flatten().map(|entry| entry.path());
+        let mut runs: Vec<_> = entries.filter(|path| path.is_dir() && !path.is_symlink()).collect();
+        runs.sort();
+        runs
+    };
+    let used = runs();
+    let (code, text) = bench.gate(&["--attest", "lab.key"]);
+    assert!(code == Some(0) && text.starts_with("SHIP "), "{text}");
+    // Newer ones, which nobody refers to.
+    assert_eq!((bench.run(""), bench.run("")), (Some(0), Some(0)));
+    let (_, listed) = bench.shakedown(&["runs", "list", "--out", "out"]);
+    assert!(listed.matches("[pinned: ").count() == 2 && listed.contains("4 run(s)"), "{listed}");
+    let (code, text) = bench.shakedown(&["runs", "gc", "--keep", "0", "--out", "out"]);
+    assert!(code == Some(0) && text.contains("2 run(s) removed, 0 kept, 2 pinned"), "{text}");
+    assert_eq!(runs(), used);
+    // So what was attested can still be checked to its journals.
+    std::fs::write(bench.at("lab.pub"), bench.shakedown(&["gate", "key", "lab.key", "--pem"]).1).unwrap();
+    let verify = ["gate", "verify", "gate/gate.intoto.json", "--key", "lab.pub", "--journals", "out"];
+    let (code, text) = bench.shakedown(&verify);
+    assert!(code == Some(0) && text.contains("2 journals are those"), "{text}");
+}

@@ -11,9 +11,10 @@ use std::time::Duration;
 use libtest_mimic::Arguments;
 use shakedown_campaign::book::Entry;
 
-use shakedown_campaign::{Book, Class, Happened, Why, Word};
+use shakedown_campaign::{Book, Class, Happened, Why};
 use shakedown_core::ledger::BOOT;
-use shakedown_host::Child;
+use shakedown_core::outcome::Word;
+use shakedown_host::{Child, Tool};
 use support::{Place, Run, by, guest, interrupt, kill, micro, trial};
 
 fn main() {
@@ -27,6 +28,7 @@ fn main() {
         trial("what_is_new_since_last_night_comes_first", news),
         trial("two_nightlies_at_once_do_not_meet", two_at_once),
         trial("images_are_found_by_file_folder_rule_and_hash", images),
+        trial("an_image_at_an_address_is_fetched_once_and_its_login_is_never_said", downloads),
         trial("a_plan_that_does_not_fit_is_refused_at_its_place", refused),
         trial("runs_are_listed_and_old_ones_go", runs),
         trial("the_first_bad_image_is_found_and_a_killed_search_goes_on", bisect),
@@ -434,6 +436,110 @@ async fn images() {
         .run(&["nightly", "plan.yaml"])
         .await
         .says(2, &["no image with this SHA-256 was read on this host before"]);
+}
+
+/// Whether a file below the folder has this text in it.
+fn holds(folder: &Path, text: &str) -> Option<PathBuf> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    return Some(path);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// lighttpd, which lets `ci` in with this password.
+async fn web(folder: &Path, password: &str) -> (Child, u16) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let here = folder.display();
+    std::fs::write(folder.join("users"), format!("ci:{password}\n")).unwrap();
+    let conf = format!(
+        "server.document-root = \"{here}/www\"\nserver.port = {port}\nserver.bind = \"127.0.0.1\"\n\
+         server.modules = (\"mod_auth\", \"mod_authn_file\")\n\
+         auth.backend = \"plain\"\nauth.backend.plain.userfile = \"{here}/users\"\n\
+         auth.require = (\"/\" => (\"method\" => \"basic\", \"realm\" => \"builds\", \"require\" => \"valid-user\"))\n"
+    );
+    std::fs::write(folder.join("lighttpd.conf"), conf).unwrap();
+    let server = Tool::new("lighttpd").args(["-D", "-f", "lighttpd.conf"]).dir(folder).start().unwrap();
+    let limit = by("lighttpd to listen", 120);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert_eq!(server.try_status().unwrap(), None, "{}", server.tail());
+        limit.pause(Duration::from_millis(20), || server.tail()).await.unwrap();
+    }
+    (server, port)
+}
+
+async fn downloads() {
+    const PASSWORD: &str = "canary-hunter2";
+    let mut place = Place::new();
+    place.file("rig.yaml", "rig: sim\nslots:\n  one: { board: generic-amd64, simulated: {} }\n");
+    // A small image, which the first run makes.
+    place.run(&["run", "--case", "os::swap::*"]).await.says(0, &["PASS"]);
+    let made = std::fs::read_dir(place.path("cache/simulated")).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(made).unwrap();
+    let sha = shakedown_core::Sha::of(&bytes);
+    let builds = tempfile::tempdir().unwrap();
+    let folder = builds.path().join("www/generic-amd64");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("os-1.2.0.img"), &bytes).unwrap();
+    std::fs::write(folder.join("os-1.2.0.img.sha256"), format!("{sha}  os-1.2.0.img\n")).unwrap();
+    let (server, port) = web(builds.path(), PASSWORD).await;
+    let plan = |more: &str| {
+        format!(
+            "plan: p
+images:
+  a:
+    from:
+      url:
+        at: 'http://127.0.0.1:{port}/{{board}}/os-{{version}}.img'
+        login: {{ user: ci, password: {{ env: BUILDS_PASSWORD }} }}
+{more}    version: 1.2.0
+work:
+  - {{ boards: [generic-amd64], images: [a], suites: ['os::swap::*'] }}
+"
+        )
+    };
+    place.file("plan.yaml", plan(""));
+    let args = ["nightly", "plan.yaml"];
+    place.run(&args).await.says(2, &["plan.yaml:", "images.a.from", "BUILDS_PASSWORD is not set"]);
+    place.env("BUILDS_PASSWORD", "wrong");
+    place.run(&args).await.says(2, &["images.a.from", "status 401"]);
+    place.env("BUILDS_PASSWORD", PASSWORD);
+    let ran = place.run(&args).await;
+    ran.says(0, &["PASS", "os-1.2.0.img in 1 connection(s)"]);
+    let (pair, said) = ("Y2k6Y2FuYXJ5LWh1bnRlcjI=", ran.all());
+    assert!(!said.contains(PASSWORD) && !said.contains(pair), "{said}");
+    for secret in [PASSWORD, pair] {
+        assert_eq!(holds(&place.path(""), secret), None, "it was written down");
+    }
+    let kept = place.path("cache/downloads").join(sha.to_string()).join("os-1.2.0.img");
+    let Some((_, Happened::Begun { images, .. })) = book(nights(&place).last().unwrap()).into_iter().next()
+    else {
+        panic!("{}", ran.all())
+    };
+    assert_eq!(images[0].2, kept);
+    // It is fetched once; with its hash in the plan, nobody is asked.
+    let again = place.run(&args).await;
+    again.says(0, &["PASS"]);
+    assert!(!again.err.contains("connection(s)"), "{}", again.all());
+    kill(server.pid());
+    server.wait(&by("the server's end", 60)).await.unwrap();
+    place.run(&args).await.says(3, &["images.a.from", ".sha256"]);
+    place.file("plan.yaml", plan(&format!("        sha256: {sha}\n")));
+    place.run(&args).await.says(0, &["PASS"]);
+    // What was changed in the cache is told.
+    std::fs::write(&kept, [&bytes[..300], &[bytes[300] ^ 1], &bytes[301..]].concat()).unwrap();
+    place.run(&args).await.says(2, &["images.a.from", "is another file now", "removed from the cache"]);
+    assert!(!kept.exists());
 }
 
 async fn refused() {

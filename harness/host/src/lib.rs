@@ -8,12 +8,14 @@
 //! - [`pump`]: a thread that reads a terminal, a socket or any source into a console log.
 //! - [`SshShell`] and [`ConsoleShell`] are the two shells, [`HostShells`] makes them for the
 //!   runner; [`ssh::path`] looks without logging in.
+//! - [`fetch`]: files from web servers, fetched once and proven.
 //! - [`KeyPair`], [`NtpServer`], [`dirs`]: a run's key, the host's time, where files go.
 
 #[doc(hidden)]
 pub mod bench;
 pub mod console_login;
 pub mod dirs;
+pub mod fetch;
 mod files;
 pub mod group;
 pub mod key;

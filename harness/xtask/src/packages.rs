@@ -54,6 +54,8 @@ pub(crate) const TEST: &[&str] = &[
     "mosquitto-clients",
     "python3-paho-mqtt",
     "lighttpd",
+    // Reads the units of the docs.
+    "systemd",
     "pdudaemon",
     "python3-pymodbus",
     // What Debian's pymodbus needs and does not name.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::{ConfError, Document, Loaded, Span, load};
 use shakedown_core::Sha;
@@ -13,12 +14,13 @@ use crate::judge::Known;
 use crate::key::PublicKey;
 
 /// A policy as it stands in its file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PolicyDoc {
     /// Its name.
     pub policy: String,
     /// The last day on which it may be used, and an answer by it be relied upon.
+    #[schemars(with = "String", extend("format" = "date"))]
     pub expires: Date,
     /// Evidence that is older does not count.
     pub max_age: Span,
@@ -44,17 +46,18 @@ pub struct PolicyDoc {
 }
 
 /// A key whose journals and records are believed.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// Whose it is.
     pub name: String,
     /// `ed25519:…`, as `shakedown gate key` prints it.
+    #[schemars(with = "String", regex(pattern = "^ed25519:"))]
     pub key: PublicKey,
 }
 
 /// Boards × suites × repeats.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Require {
     /// By their slugs.
@@ -74,7 +77,7 @@ pub struct Require {
 }
 
 /// A case that is known to fail.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Quarantine {
     /// Its id.
@@ -89,11 +92,12 @@ pub struct Quarantine {
     /// Why it may ship all the same.
     pub reason: String,
     /// The last day. From the next on the entry blocks.
+    #[schemars(with = "String", extend("format" = "date"))]
     pub until: Date,
 }
 
 /// What is left out, once and with a name to it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Waiver {
     /// The waiver's name.
@@ -115,11 +119,12 @@ pub struct Waiver {
     /// Why.
     pub reason: String,
     /// The last day; afterwards nothing is waived.
+    #[schemars(with = "String", extend("format" = "date"))]
     pub until: Date,
 }
 
 /// A test that a person makes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Manual {
     /// Its name.
@@ -131,7 +136,7 @@ pub struct Manual {
 }
 
 /// What a measure may be.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Limit {
     /// The limit's name.
@@ -160,7 +165,7 @@ pub struct Limit {
 }
 
 /// Another image, and how much worse than it the new one may be.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Baseline {
     /// The beginning of its hash, at least 12 digits.

@@ -67,7 +67,7 @@ fn came(task: &Task, words: [Word; 3]) -> Came {
 /// What a control run says, as the runner's table has it.
 fn judge(task: &Task, came: &mut Came) {
     let judged = |word| match word {
-        Word::Cut => None,
+        Word::CutOff => None,
         Word::Pass => Some(Blame::Os),
         _ => Some(Blame::Rig),
     };
@@ -250,7 +250,7 @@ fn answers(book: &[Entry]) -> BTreeMap<(String, Why, CaseId), u32> {
             }
             Happened::Ended { run, came } => {
                 let (job, why) = &begun[run];
-                let seen = came.seen.iter().filter(|seen| seen.case.0 != BOOT && seen.word != Cut);
+                let seen = came.seen.iter().filter(|seen| seen.case.0 != BOOT && seen.word != CutOff);
                 for seen in seen {
                     *answers.entry((job.clone(), *why, seen.case.clone())).or_default() += 1;
                 }
@@ -321,7 +321,7 @@ fn a_run_that_is_killed_anywhere_changes_no_verdict_and_its_question_is_asked_ag
                     ((run, task.key.clone(), slot), task)
                 };
                 let mut words = says(&task);
-                words.iter_mut().skip(journal).for_each(|word| *word = Cut);
+                words.iter_mut().skip(journal).for_each(|word| *word = CutOff);
                 let mut cut = Came { class: Class::Cut, ..came(&task, words) };
                 if journal == 4 {
                     cut.seen.clear();

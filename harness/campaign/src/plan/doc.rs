@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shakedown_conf::Span;
+use shakedown_conf::{Secret, Span};
 
 /// A plan: `plan: night`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub struct ImageDoc {
     pub os: Option<String>,
 }
 
-/// Where an image comes from. In a path, `{board}` and `{version}` stand for the board's slug and
+/// Where an image comes from. In a path or address, `{board}` and `{version}` stand for the board's slug and
 /// the image's version; a relative one starts at the plan's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -51,12 +51,46 @@ pub enum ImageFrom {
     File(String),
     /// The newest of the images in this folder, by the versions in their names.
     Folder(String),
+    /// From a web server, fetched once, proven, and kept by its hash.
+    Url(UrlDoc),
     /// The image with this SHA-256 of its file, which an earlier run on this host has read.
     Sha256(String),
     /// The image before another one, by the versions in the names of the files beside it.
     Previous(PreviousDoc),
     /// The reference OS, built when needed.
     Reference,
+}
+
+/// An image on a web server. Its SHA-256 is known before it is fetched: given here, or listed there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct UrlDoc {
+    /// Its address, with `{board}` and `{version}`.
+    pub at: String,
+    /// Of the file.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// The address of its SHA-256, or of a list with it, as `sha256sum` writes it (default: `at` with
+    /// `.sha256` behind it).
+    #[serde(default)]
+    pub sums: Option<String>,
+    /// Who may fetch it, by HTTP's Basic login.
+    #[serde(default)]
+    pub login: Option<LoginDoc>,
+    /// A token, sent as `Authorization: Bearer`: `{ env: NAME }` or `{ file: PATH }`.
+    #[serde(default)]
+    pub token: Option<Secret>,
+}
+
+/// A user, and where the password is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(rename = "ImageLogin")]
+pub struct LoginDoc {
+    /// The user's name.
+    pub user: String,
+    /// `{ env: NAME }` or `{ file: PATH }`.
+    pub password: Secret,
 }
 
 /// The image before another one.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::{ConfError, Document, Loaded, load};
 
-use super::doc::{ImageFrom, PlanDoc};
+use super::doc::{ImageFrom, PlanDoc, UrlDoc};
 
 /// One run that the plan asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,10 @@ impl Plan {
                 ImageFrom::File(path) | ImageFrom::Folder(path) => {
                     let version = image.version.as_deref();
                     fill(path, "BOARD", version).map_err(|what| doc.invalid(&field, what))?;
+                }
+                ImageFrom::Url(url) => {
+                    check_url(url, image.version.as_deref())
+                        .map_err(|(name, what)| doc.invalid(&format!("{field}.url{name}"), what))?;
                 }
                 ImageFrom::Sha256(hex) => {
                     let sha = shakedown_core::Sha::from_hex(hex);
@@ -127,6 +131,38 @@ impl Plan {
     }
 }
 
+/// What is wrong with it, and in which field.
+fn check_url(url: &UrlDoc, version: Option<&str>) -> Result<(), (&'static str, String)> {
+    let wrong = |name, what: &str| Err((name, what.to_owned()));
+    for (name, address) in [(".at", Some(&url.at)), (".sums", url.sums.as_ref())] {
+        let Some(address) = address else { continue };
+        fill(address, "BOARD", version).map_err(|what| (name, what))?;
+        if address.starts_with("https://") {
+            return wrong(name, "there is no TLS in it yet: expected an `http://` address");
+        }
+        let rest = address.strip_prefix("http://");
+        let host = rest.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+        if host.is_empty() || address.contains(|c: char| c.is_whitespace() || c == '#') {
+            return wrong(name, "expected an address such as `http://builds.lab/{board}/os.img.xz`");
+        }
+        if host.contains('@') {
+            return wrong(name, "a password has no place here: use `login` or `token`");
+        }
+    }
+    if let Some(hex) = &url.sha256
+        && shakedown_core::Sha::from_hex(hex).is_none()
+    {
+        return wrong(".sha256", "expected the 64 hex digits of a SHA-256");
+    }
+    if url.sha256.is_some() && url.sums.is_some() {
+        return wrong("", "expected either `sha256` or `sums`");
+    }
+    if url.login.is_some() && url.token.is_some() {
+        return wrong("", "expected either `login` or `token`");
+    }
+    Ok(())
+}
+
 /// A template with its names filled in.
 pub fn fill(template: &str, board: &str, version: Option<&str>) -> Result<String, String> {
     let mut filled = String::new();
@@ -197,6 +233,21 @@ retry: { undetermined: old }
                 "retry: { undetermined: old }",
                 "retry: { undetermind: old }",
                 "8:10: retry.undetermind: unknown field `undetermind`; did you mean `undetermined`?",
+            ),
+            (
+                "file: 'builds/{board}/os-{version}.img'",
+                "url: { at: 'http://ci:hunter2@builds.example/os.img' }",
+                "3:29: images.new.from.url.at: a password has no place here: use `login` or `token`",
+            ),
+            (
+                "file: 'builds/{board}/os-{version}.img'",
+                "url: { at: 'ftp://builds.example/os.img' }",
+                "3:29: images.new.from.url.at: expected an address such as `http://builds.lab/{board}/os.img.xz`",
+            ),
+            (
+                "file: 'builds/{board}/os-{version}.img'",
+                "url: { at: 'http://builds.example/os.img', token: { env: T }, login: { user: ci, password: { env: P } } }",
+                "3:23: images.new.from.url: expected either `login` or `token`",
             ),
             ("plan: night", "plan: a/b", "1:7: plan: a name has letters, digits, `-`, `_` and `.`"),
         ] {

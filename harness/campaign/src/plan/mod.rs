@@ -3,5 +3,7 @@
 mod doc;
 mod expand;
 
-pub use doc::{ImageDoc, ImageFrom, PlanDoc, PreviousDoc, RetryDoc, SickDoc, Then, WorkDoc};
+pub use doc::{
+    ImageDoc, ImageFrom, LoginDoc, PlanDoc, PreviousDoc, RetryDoc, SickDoc, Then, UrlDoc, WorkDoc,
+};
 pub use expand::{Job, Plan, fill};

@@ -1,6 +1,8 @@
 //! `shakedown schema KIND`: the JSON Schema of a kind of document, for editors.
 
+use shakedown_campaign::plan::PlanDoc;
 use shakedown_core::ExitCode;
+use shakedown_gate::policy::PolicyDoc;
 use shakedown_suites::doc::{ModuleDoc, SelectionDoc};
 
 use crate::compose::rig::RigDoc;
@@ -28,6 +30,10 @@ enum Kind {
     Module,
     /// A selection of cases.
     Selection,
+    /// A plan of a nightly.
+    Plan,
+    /// A policy of the gate.
+    Policy,
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
@@ -43,6 +49,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Kind::Sources => of_boards("sources.json"),
         Kind::Module => shakedown_conf::schema_text::<ModuleDoc>(),
         Kind::Selection => shakedown_conf::schema_text::<SelectionDoc>(),
+        Kind::Plan => shakedown_conf::schema_text::<PlanDoc>(),
+        Kind::Policy => shakedown_conf::schema_text::<PolicyDoc>(),
     };
     crate::say::to_out(format_args!("{text}"));
     ExitCode::Ok

@@ -3,15 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
 use shakedown_boards::Catalogue;
-use shakedown_campaign::plan::{ImageFrom, Plan, fill};
+use shakedown_campaign::plan::{ImageFrom, Plan, UrlDoc, fill};
+use shakedown_conf::Secret;
 use shakedown_core::names;
-use shakedown_core::{Deadline, Sha};
+use shakedown_core::{Deadline, ExitCode, Pace, Sha, Stop};
+use shakedown_host::fetch::{self, FetchError, Fetched, Sum, Wanted};
 
 use super::image::{self, Chosen};
 use super::{reference, standin};
 use crate::CliError;
+use crate::say::err;
+
+/// The longest time for one image.
+const DOWNLOAD: Duration = Duration::from_secs(4 * 3600);
+/// A server that sends nothing for so long is given up.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What images are taken from.
 pub struct Images<'a> {
@@ -30,8 +40,13 @@ impl Images<'_> {
     pub async fn choose(&self, label: &str, board: &str, by: &Deadline) -> Result<Arc<Chosen>, CliError> {
         let doc = &self.plan.doc.value.images[label];
         let field = format!("images.{label}.from");
+        let mut proven = None;
         let (file, companions) = if self.simulated {
             (self.stand_in(label, board)?, BTreeMap::new())
+        } else if let ImageFrom::Url(url) = &doc.from {
+            let fetched = self.download(url, &field, doc.version.as_deref(), board, by).await?;
+            proven = Some(fetched.sha256);
+            (fetched.path, BTreeMap::new())
         } else if doc.from == ImageFrom::Reference {
             reference::image(board, &reference::all_roles(), by).await?
         } else {
@@ -46,15 +61,68 @@ impl Images<'_> {
         })?;
         if let ImageFrom::Sha256(hex) = &doc.from
             && !self.simulated
-            && chosen.image.sha256.to_string() != *hex
         {
-            let what = format!("{} is another file now, SHA-256 {}", file.display(), chosen.image.sha256);
+            proven = Sha::from_hex(hex);
+        }
+        if proven.is_some_and(|sha| sha != chosen.image.sha256) {
+            let mut what = format!("{} is another file now, SHA-256 {}", file.display(), chosen.image.sha256);
+            if matches!(doc.from, ImageFrom::Url(_)) {
+                // The next night fetches it again.
+                std::fs::remove_file(&file)?;
+                what.push_str("; it is removed from the cache");
+            }
             return Err(self.plan.doc.invalid(&field, what).into());
         }
         if !self.simulated {
             remember(&chosen.image.sha256, &file)?;
         }
         Ok(Arc::new(chosen))
+    }
+
+    /// The image at an address, from the cache where it was fetched before.
+    async fn download(
+        &self,
+        url: &UrlDoc,
+        field: &str,
+        version: Option<&str>,
+        board: &str,
+        by: &Deadline,
+    ) -> Result<Fetched, CliError> {
+        let wrong = |what: String| CliError::from(self.plan.doc.invalid(field, what));
+        let filled = |template: &str| fill(template, board, version).map_err(&wrong);
+        let at = filled(&url.at)?;
+        let sum = match (url.sha256.as_deref().and_then(Sha::from_hex), &url.sums) {
+            (Some(sha), _) => Sum::Known(sha),
+            (None, Some(sums)) => Sum::Listed(filled(sums)?),
+            (None, None) => {
+                let (plain, query) = at.split_at(fetch::shown(&at).len());
+                Sum::Listed(format!("{plain}.sha256{query}"))
+            }
+        };
+        let reveal = |secret: &Secret| secret.reveal().map_err(|error| wrong(error.to_string()));
+        let authorization = match (&url.login, &url.token) {
+            (Some(login), _) => {
+                let pair = format!("{}:{}", login.user, reveal(&login.password)?.expose());
+                Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+            }
+            (None, Some(token)) => Some(format!("Bearer {}", reveal(token)?.expose())),
+            (None, None) => None,
+        };
+        let name = format!("download of {}", fetch::shown(&at));
+        let by = Deadline::new(name.clone(), DOWNLOAD, Pace::Rig, by.clock().clone(), by.cancel().clone());
+        let folder = shakedown_host::dirs::cache()?.join("downloads");
+        let wanted = Wanted { url: at, sum, authorization, idle: IDLE };
+        let fetched = fetch::fetch(&wanted, &folder, &by).await.map_err(|error| match error {
+            FetchError::Stopped { stop: Stop::Cancelled(_), .. } => {
+                CliError { exit: ExitCode::Interrupted, ..CliError::infra(error) }
+            }
+            passing if passing.is_passing() => CliError::infra(format!("{field}: {passing}")),
+            refused => wrong(refused.to_string()),
+        })?;
+        if fetched.connections > 0 {
+            err!("   {name}: {} in {} connection(s)", fetched.path.display(), fetched.connections);
+        }
+        Ok(fetched)
     }
 
     /// The file behind a label.
@@ -94,7 +162,7 @@ impl Images<'_> {
                 let before = files.into_iter().rfind(|file| names::compare(&name(file), &name(&of)).is_lt());
                 before.ok_or_else(|| wrong(format!("there is no image before {}", of.display())))
             }
-            ImageFrom::Reference => Err(wrong("the reference OS is no file".to_owned())),
+            ImageFrom::Reference | ImageFrom::Url(_) => Err(wrong("it is no file of this host".to_owned())),
         }
     }
 
