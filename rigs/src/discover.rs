@@ -16,6 +16,17 @@ pub struct Found {
     pub blocks: Vec<Thing>,
     /// GPIO chips.
     pub gpio: Vec<Thing>,
+    /// USB relay boards and power strips, by the port that each is plugged into.
+    pub relays: Vec<Relay>,
+}
+
+/// A USB device that switches something, as the block of an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// What it calls itself.
+    pub what: String,
+    /// Its first relay or socket: `usb-hid-relay: { relay: 1, port: 1-1.4 }`.
+    pub block: String,
 }
 
 /// One of them.
@@ -71,9 +82,31 @@ pub fn look(root: &Path) -> Rig<Found> {
             let what = what.unwrap_or_default().trim_matches(['\0', '\n']).to_owned();
             found.gpio.push(Thing { path: Path::new("/dev").join(&name), what, serial: None, size: 0 });
         }
+        found.relays = relays(root)?;
         Ok(found)
     };
     found().map_err(|error| Fault::new(InfraKind::Host, "discover", "look at", "/sys").because(&error))
+}
+
+/// What has a driver here, by its ids.
+fn relays(root: &Path) -> std::io::Result<Vec<Relay>> {
+    let folder = root.join("sys/bus/usb/devices");
+    let mut relays = Vec::new();
+    for place in names(&folder)? {
+        let text = |file: &str| {
+            let text = std::fs::read_to_string(folder.join(&place).join(file)).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        let what = text("product");
+        let block = match (text("idVendor").as_str(), text("idProduct").as_str()) {
+            // A hobbyists' number: other devices have it too, with other words.
+            ("16c0", "05df") if what.starts_with("USBRelay") => "usb-hid-relay: { relay: 1",
+            ("04b4", "fd10" | "fd11" | "fd12" | "fd13" | "fd15") => "sispm: { socket: 1",
+            _ => continue,
+        };
+        relays.push(Relay { what, block: format!("{block}, port: {place} }}") });
+    }
+    Ok(relays)
 }
 
 /// The lasting names that udev gave, by the kernel's.
@@ -158,6 +191,12 @@ mod tests {
         put("sys/devices/pci/usb1/1-4/product", "USB3.0-CRW\n");
         put("sys/devices/pci/usb1/1-4/serial", "201006010301\n");
         put("sys/bus/gpio/devices/gpiochip0/of_node/name", "gpio\0");
+        // A relay board, and another device with its numbers.
+        for (place, words) in [("1-1.3", "USBRelay2\n"), ("1-1.4", "HIDKeys\n")] {
+            put(&format!("sys/bus/usb/devices/{place}/idVendor"), "16c0\n");
+            put(&format!("sys/bus/usb/devices/{place}/idProduct"), "05df\n");
+            put(&format!("sys/bus/usb/devices/{place}/product"), words);
+        }
         for (folder, name, node) in [
             ("serial/by-id", "usb-FTDI_A50285BI-if00-port0", "ttyUSB0"),
             ("serial/by-path", "pci-0-usb-0:2:1.0-port0", "ttyUSB0"),
@@ -179,6 +218,10 @@ mod tests {
         let size = 62_333_952 * 512;
         assert_eq!(found.blocks, [thing(card, "30436 MiB USB3.0-CRW", Some("201006010301"), size)]);
         assert_eq!(found.gpio, [thing("/dev/gpiochip0", "gpio", None, 0)]);
+        let board = "usb-hid-relay: { relay: 1, port: 1-1.3 }";
+        assert_eq!(found.relays, [Relay { what: "USBRelay2".into(), block: board.into() }]);
+        let block = shakedown_conf::load::<crate::LineDriver>(&shakedown_conf::Document::new("draft", board));
+        assert_eq!(block.unwrap().value.check(), Ok(()));
         // This host, whatever it has.
         look(Path::new("/")).unwrap();
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use shakedown_core::Level;
 
-use crate::support::by;
 use crate::support::lab::{model, oracle};
+use crate::support::{Place, by};
 use crate::{open, status, switch};
 
 /// What an oracle says; it must succeed.
@@ -17,6 +17,10 @@ fn says(argv: &[&str]) -> String {
 }
 
 pub(crate) async fn relay() {
+    let found = Place::new().run(&["rigs", "discover"]).await;
+    let blocks =
+        ["USBRelay4  { usb-hid-relay: { relay: 1, port: ", "{ sispm: { socket: 1, port: ", "/dev/gpiochip0"];
+    found.says(0, &blocks);
     let line = open("usb-hid-relay: { relay: 2 }", 60).await.unwrap();
     switch(&line, false).await;
     model("relay");

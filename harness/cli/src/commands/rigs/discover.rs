@@ -7,7 +7,7 @@ use crate::CliResult;
 use crate::say::out;
 
 pub(super) fn run() -> CliResult {
-    let Found { serial, blocks, gpio } = look(std::path::Path::new("/"))?;
+    let Found { serial, blocks, gpio, relays } = look(std::path::Path::new("/"))?;
     out!("# A draft: what is plugged into this host. Take what belongs to a DUT, and name its board.");
     out!("# `shakedown drivers` tells each driver's settings, `shakedown rigs doctor` proves the wiring.");
     out!("#\n# serial ports ({}):", serial.len());
@@ -21,6 +21,10 @@ pub(super) fn run() -> CliResult {
     out!("# GPIO chips ({}):", gpio.len());
     for chip in &gpio {
         out!("#   {}  {}", chip.path.display(), chip.what);
+    }
+    out!("# USB relays ({}), each with the block for `power` or an output:", relays.len());
+    for relay in &relays {
+        out!("#   {}  {{ {} }}", relay.what, relay.block);
     }
     out!("rig: desk\nslots:\n  one:\n    board: BOARD-SLUG # shakedown boards list");
     out!("    power: {{ manual: {{}} }} # a person switches, until a driver does");
@@ -45,7 +49,7 @@ pub(super) fn run() -> CliResult {
         }
         None => out!("    # no card or stick was found: media are missing"),
     }
-    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() {
+    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() && relays.is_empty() {
         ExitCode::NothingRan
     } else {
         ExitCode::Ok
