@@ -1,6 +1,6 @@
 //! Rates of failure, how sure they are, and what explains them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::params_from_iter;
 use serde::{Deserialize, Serialize};
@@ -205,26 +205,55 @@ impl History {
     }
 
     fn cells(&self, ask: &Ask, source: &str, finest: By) -> Result<Vec<Cell>, HistoryError> {
-        let from_rows = source == "attempt";
-        let rows = [By::Case, By::Board, By::Slot, By::Image];
-        let rolled = [By::Case, By::Board, finest];
-        let factors: &[By] = if from_rows { &rows } else { &rolled };
-        let all = if from_rows {
-            let mut all = self.case_conditions(&Filter { since: None, ..ask.filter.clone() })?;
-            if let Some(since) = ask.filter.since {
-                // Runs lie together in the file: a few of them are read faster than many attempts
-                // by their times (`+` keeps SQLite from that). No run takes a week.
-                let week = 7 * 86_400_000;
-                all.and("a.run IN (SELECT id FROM run WHERE started >= ?)", since.as_millisecond() - week);
-                all.and("+a.at >= ?", since.as_millisecond());
+        if source == "attempt" { self.cells_of_rows(ask) } else { self.cells_of_roll_up(ask, source, finest) }
+    }
+
+    /// Adds rows up here: they come as they lie in the file, and SQLite would sort all of them first.
+    fn cells_of_rows(&self, ask: &Ask) -> Result<Vec<Cell>, HistoryError> {
+        let mut all = self.case_conditions(&Filter { since: None, ..ask.filter.clone() })?;
+        if let Some(since) = ask.filter.since {
+            // Runs lie together in the file: a few of them are read faster than many attempts
+            // by their times (`+` keeps SQLite from that). No run takes a week.
+            let week = 7 * 86_400_000;
+            all.and("a.run IN (SELECT id FROM run WHERE started >= ?)", since.as_millisecond() - week);
+            all.and("+a.at >= ?", since.as_millisecond());
+        }
+        let mut names = self.db.prepare_cached("SELECT id, now FROM kase")?;
+        let names = names.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let now: HashMap<i64, i64> = names.collect::<Result<_, _>>()?;
+        let mut query = self.db.prepare_cached(&format!(
+            "SELECT a.kase, a.board, a.slot, a.image, a.outcome FROM attempt AS a{}",
+            all.sql()
+        ))?;
+        let mut rows = query.query(params_from_iter(&all.values))?;
+        let mut cells: HashMap<[i64; 4], (Tally, u64)> = HashMap::new();
+        let (bad, passed) = (word_number(ask.bad), word_number(Word::Pass));
+        while let Some(row) = rows.next()? {
+            let kase: i64 = row.get(0)?;
+            let kase = now.get(&kase).copied().unwrap_or(kase);
+            let key = [kase, row.get(1)?, row.get(2)?, row.get(3)?];
+            let outcome: i64 = row.get(4)?;
+            let (tally, silent) = cells.entry(key).or_default();
+            if outcome == bad || outcome == passed {
+                tally.add(Tally { bad: u64::from(outcome == bad), all: 1 });
+            } else {
+                *silent += 1;
             }
-            all
-        } else {
-            let mut all = self.conditions(&ask.filter, Over::RollUp)?;
-            self.and_case(&mut all, &ask.filter, "a.kase")?;
-            all
+        }
+        let factors = [By::Case, By::Board, By::Slot, By::Image];
+        let cell = |(keys, (tally, silent))| Cell {
+            keys: factors.into_iter().zip::<[i64; 4]>(keys).collect(),
+            tally,
+            silent,
         };
-        let table = if from_rows { source.to_owned() } else { self.rolled(source, &ask.filter)? };
+        Ok(cells.into_iter().map(cell).collect())
+    }
+
+    fn cells_of_roll_up(&self, ask: &Ask, source: &str, finest: By) -> Result<Vec<Cell>, HistoryError> {
+        let factors = [By::Case, By::Board, finest];
+        let mut all = self.conditions(&ask.filter, Over::RollUp)?;
+        self.and_case(&mut all, &ask.filter, "a.kase")?;
+        let table = self.rolled(source, &ask.filter)?;
         let column = |by: &By| match by {
             By::Case => "k.now",
             By::Board => "a.board",
@@ -233,10 +262,7 @@ impl History {
         };
         let keys: Vec<_> = factors.iter().map(column).collect();
         let keys = keys.join(", ");
-        let sum_of = |word: Word| match (from_rows, word) {
-            (true, word) => format!("sum(a.outcome = {})", word_number(word)),
-            (false, word) => format!("sum(a.{})", word.text().replace('-', "_")),
-        };
+        let sum_of = |word: Word| format!("sum(a.{})", word.text().replace('-', "_"));
         let silent: Vec<_> = Word::ALL
             .into_iter()
             .filter(|word| *word != Word::Pass && *word != ask.bad)

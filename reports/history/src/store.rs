@@ -121,6 +121,13 @@ impl History {
         self.write(std::slice::from_ref(&run))
     }
 
+    /// [`History::add`] for several, in one transaction: neighbours in the file are then written once
+    /// and not once a run. When one is refused, none of them is written.
+    pub fn add_together(&mut self, runs: &[(&Ledger, Origin<'_>)]) -> Result<Added, HistoryError> {
+        let runs: Result<Vec<_>, _> = runs.iter().map(|(ledger, origin)| Run::of(ledger, origin)).collect();
+        self.write(&runs?)
+    }
+
     /// Writes these runs in one transaction.
     pub(crate) fn write(&mut self, runs: &[Run]) -> Result<Added, HistoryError> {
         let result = write(&mut self.db, &mut self.names, runs);

@@ -12,7 +12,7 @@ use shakedown_history::stats::Method;
 use shakedown_history::{About, Filter, History};
 use shakedown_suites::Suites;
 
-use crate::compose::evidence;
+use crate::compose::evidence::{self, Found};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -233,15 +233,28 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     Ok(ExitCode::Ok)
 }
 
+/// Runs that are added in one transaction.
+const TOGETHER: usize = 40;
+
 /// Adds what can be added; one that cannot does not stop the others.
 fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
     let (mut exit, mut all, mut new) = (ExitCode::Ok, 0, 0);
-    for run in evidence::journals(runs)? {
-        match evidence::add(history, &run) {
-            Ok((_, added)) => (all, new) = (all + 1, new + added.new),
-            Err(error) => {
-                err!("{error}");
-                exit = exit.and(error.exit);
+    let mut refused = |error: CliError| {
+        err!("{error}");
+        exit = exit.and(error.exit);
+    };
+    for runs in evidence::journals(runs)?.chunks(TOGETHER) {
+        let read: Vec<_> =
+            runs.iter().filter_map(|run| Found::read(run).map_err(&mut refused).ok()).collect();
+        if let Ok(added) = evidence::add_together(history, &read) {
+            (all, new) = (all + read.len(), new + added.new);
+            continue;
+        }
+        // One by one, each tells what is wrong with it.
+        for run in &read {
+            match evidence::add(history, run) {
+                Ok((_, added)) => (all, new) = (all + 1, new + added.new),
+                Err(error) => refused(error),
             }
         }
     }

@@ -20,13 +20,14 @@ use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
 use tokio_util::sync::CancellationToken;
 
+use crate::compose::evidence::{self, Found};
 use crate::compose::execute::{self, Executed, Job};
 use crate::compose::image::Chosen;
 use crate::compose::keep::Keep;
 use crate::compose::reference::WithCompanions;
 use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::{evidence, folder, image, keep, reference, standin};
+use crate::compose::{folder, image, keep, reference, standin};
 use crate::follow::{MessageFormat, Recording, follower};
 use crate::keeper::client::{Caller, typed};
 use crate::say::{err, out};
@@ -389,7 +390,8 @@ async fn lock(caller: &Caller<'_>, slot: &str) -> Result<SlotLock, CliError> {
 /// What the run's folder adds to what was recorded: the kernel's log, and all of it where recording broke.
 fn in_history(file: &std::path::Path, folder: &std::path::Path) -> ExitCode {
     let added = History::open(file).map_err(CliError::from);
-    added.and_then(|mut history| evidence::add(&mut history, folder)).map_or_else(
+    let found = added.and_then(|history| Ok((history, Found::read(folder)?)));
+    found.and_then(|(mut history, found)| evidence::add(&mut history, &found)).map_or_else(
         |error| {
             err!("{error}");
             error.exit

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use shakedown_core::journal::{self, Journal, Problem};
+use shakedown_core::journal::{self, Problem};
 use shakedown_core::{Ledger, Sha};
 use shakedown_gate::{GateError, SecretKey};
 use shakedown_history::{Added, History, HistoryError, Origin};
@@ -61,29 +61,51 @@ pub fn journal_of(run: &Path) -> Result<PathBuf, CliError> {
     file.canonicalize().map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))
 }
 
-/// Adds a run's folder. A journal that was edited is refused: what it says is no history.
-pub fn add(history: &mut History, run: &Path) -> Result<(String, Added), CliError> {
-    let file = journal_of(run)?;
-    let text = std::fs::read(&file)
-        .map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))?;
-    let read = journal::read(&text);
-    let broken =
-        |problem: &&Problem| matches!(problem, Problem::BrokenChain { .. } | Problem::Unreadable { .. });
-    if let Some(problem) = read.problems.iter().find(broken) {
-        let what = format!("{}: {}", file.display(), shakedown_reports::view::problem(problem).1);
-        return Err(CliError::refused(what));
-    }
-    let ledger = Ledger::of(&read);
-    let log = kernel_log(&file, &ledger);
-    let added = history.add(&ledger, &origin(&file, &read, log.as_deref())).map_err(|error| {
-        let plain = CliError::from(error);
-        CliError { what: format!("{}: {}", file.display(), plain.what), ..plain }
-    })?;
-    Ok((ledger.run, added))
+/// A run's journal as it was read, for a history.
+pub struct Found {
+    file: PathBuf,
+    head: Option<Sha>,
+    kernel_log: Option<Vec<u8>>,
+    ledger: Ledger,
 }
 
-fn origin<'a>(file: &'a Path, read: &Journal, log: Option<&'a [u8]>) -> Origin<'a> {
-    Origin { journal: Some(file), head: read.head, kernel_log: log, ..Origin::default() }
+impl Found {
+    /// Reads a run's folder. A journal that was edited is refused: what it says is no history.
+    pub fn read(run: &Path) -> Result<Self, CliError> {
+        let file = journal_of(run)?;
+        let text = std::fs::read(&file)
+            .map_err(|error| CliError::refused(format!("cannot read {}: {error}", file.display())))?;
+        let read = journal::read(&text);
+        let broken =
+            |problem: &&Problem| matches!(problem, Problem::BrokenChain { .. } | Problem::Unreadable { .. });
+        if let Some(problem) = read.problems.iter().find(broken) {
+            let what = format!("{}: {}", file.display(), shakedown_reports::view::problem(problem).1);
+            return Err(CliError::refused(what));
+        }
+        let ledger = Ledger::of(&read);
+        let kernel_log = kernel_log(&file, &ledger);
+        Ok(Self { head: read.head, file, kernel_log, ledger })
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        let kernel_log = self.kernel_log.as_deref();
+        Origin { journal: Some(&self.file), head: self.head, kernel_log, ..Origin::default() }
+    }
+}
+
+/// Adds a run.
+pub fn add(history: &mut History, run: &Found) -> Result<(String, Added), CliError> {
+    let added = history.add(&run.ledger, &run.origin()).map_err(|error| {
+        let plain = CliError::from(error);
+        CliError { what: format!("{}: {}", run.file.display(), plain.what), ..plain }
+    })?;
+    Ok((run.ledger.run.clone(), added))
+}
+
+/// Adds several runs at once, which is faster; one that is refused keeps all of them out.
+pub fn add_together(history: &mut History, runs: &[Found]) -> Result<Added, HistoryError> {
+    let runs: Vec<_> = runs.iter().map(|run| (&run.ledger, run.origin())).collect();
+    history.add_together(&runs)
 }
 
 /// The kernel's log of the run's folder, if it is the one that the journal speaks of.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use made::{Made, fail, infra};
 use shakedown_core::outcome::Word;
-use shakedown_core::{Ledger, Outcome, journal};
+use shakedown_core::{Ledger, Outcome, Sha, journal};
 use shakedown_history::flakes::{Ask, By, Tally};
 use shakedown_history::{About, Filter, History, HistoryError, Origin, Recorder};
 
@@ -92,6 +92,45 @@ fn another_journal_of_the_same_run_is_refused() {
     let error = history.add(&ledger, &Origin { head, ..Origin::default() }).unwrap_err();
     assert!(matches!(error, HistoryError::Conflict { .. }), "{error}");
     assert_eq!(history.attempts(&Filter::default(), 9).unwrap()[0].outcome, Word::Fail);
+}
+
+#[test]
+fn runs_that_are_added_together_are_as_if_added_one_by_one_and_a_refused_one_keeps_all_out() {
+    let made: Vec<_> = (0..30)
+        .map(|number| Made {
+            cases: vec![
+                ("os::a", Outcome::Pass),
+                ("os::b", if number % 3 == 0 { fail() } else { Outcome::Pass }),
+            ],
+            at: 1_800_000_000 + number,
+            kernel: Some(7.0),
+            ..Made::new(format!("run-{number}"), if number < 15 { "1.0" } else { "1.1" })
+        })
+        .collect();
+    let ledgers: Vec<_> = made.iter().map(Made::ledger).collect();
+    let together = |history: &mut History, ledgers: &[(Ledger, Option<Sha>)]| {
+        let runs = ledgers.iter().map(|(ledger, head)| (ledger, Origin { head: *head, ..Origin::default() }));
+        history.add_together(&runs.collect::<Vec<_>>())
+    };
+    let (mut one_by_one, mut at_once) = (History::in_memory().unwrap(), History::in_memory().unwrap());
+    for made in &made {
+        add(&mut one_by_one, made);
+    }
+    let added = together(&mut at_once, &ledgers).unwrap();
+    assert_eq!((added.new, added.attempts), (60, 60));
+    let all = |history: &History| {
+        let (any, by) = (Filter::default(), |by| Ask { by, ..Ask::default() });
+        let flakes = [By::Case, By::Slot, By::Image].map(|one| history.flakes(&by(one)).unwrap());
+        (history.runs(&any, 100).unwrap(), history.attempts(&any, 100).unwrap(), flakes)
+    };
+    assert_eq!(all(&at_once), all(&one_by_one));
+    assert_eq!(together(&mut at_once, &ledgers).unwrap().new, 0, "a second time changes nothing");
+    // Another journal of a run that is there, behind one that is new.
+    let new = Made { cases: vec![("os::a", Outcome::Pass)], ..Made::new("new", "1.1") }.ledger();
+    let other = Made { cases: vec![("os::a", fail())], ..Made::new("run-3", "1.0") }.ledger();
+    let error = together(&mut at_once, &[new, other]).unwrap_err();
+    assert!(matches!(error, HistoryError::Conflict { .. }), "{error}");
+    assert_eq!(all(&at_once), all(&one_by_one));
 }
 
 #[test]
