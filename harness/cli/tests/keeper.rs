@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
-use shakedown_core::{ConsoleLog, RealClock};
+use shakedown_console::{BootSpecFile, Expectation, Expected, Recording, replay};
+use shakedown_core::{Chunk, ConsoleLog, Mark, Mono, RealClock};
 use shakedown_host::{Child, KeyPair, Tool, group, pump, warden};
 use shakedown_qemu::micro::Kind;
 use support::{Place, by, guest, micro, trial};
@@ -34,9 +35,77 @@ fn main() {
         trial("flashed_is_what_boots", flash),
         trial("ssh_into_a_dut", ssh),
         trial("a_changed_rig_file_is_told", rig_changed),
+        trial("a_recorded_boot_comes_to_the_same_again", record),
         trial("a_relay_that_cannot_be_read_back_is_proven_by_the_console", no_read_back),
     ];
     libtest_mimic::run(&args, tests).exit();
+}
+
+/// What a recording in `records/` is expected to come to, which it does, also byte by byte.
+fn recorded(place: &Place, name: &str) -> (Recording, Expected) {
+    let read = |name: &str| std::fs::read_to_string(place.path(&format!("records/{name}"))).unwrap();
+    let expectation = Expectation::parse(&read(&format!("{name}.expect.json"))).unwrap();
+    let spec = BootSpecFile::parse(&read(&expectation.spec)).unwrap();
+    let recording = Recording::from_cast(read(&format!("{name}.cast")).as_bytes()).unwrap();
+    let bytes = recording.chunks.iter().flat_map(|chunk| {
+        let each = chunk.bytes.iter().enumerate();
+        each.map(|(n, byte)| Chunk { at: chunk.at, off: chunk.off + n as u64, bytes: [*byte].into() })
+    });
+    for chunks in [recording.chunks.clone(), bytes.collect()] {
+        let outcome = replay(&spec, &expectation.allowed(), recording.start(), &chunks).unwrap();
+        expectation.check(&outcome).unwrap();
+    }
+    (recording, expectation.expect)
+}
+
+async fn record() {
+    let place = of_kind(Kind::Login).await;
+    // A busy machine may be slow: it is not the time that this is about.
+    for document in ["private/catalogue/micro-board.yaml", "private/os/micro.yaml"] {
+        let text = std::fs::read_to_string(place.path(document)).unwrap();
+        place.file(document, text.replace("within: 1", "within: 50").replace("within: 2", "within: 50"));
+    }
+    let up = ["--to", "records/up.cast", "--os", "micro", "--about", "A micro guest.", "--after", "1s"];
+    let ran = place.run(&on("record", &up)).await;
+    ran.says(
+        0,
+        &["tests/one: power off: read back off\n", "micro login:", "up, as far as a console shows it"],
+    );
+    let (recording, expected) = recorded(&place, "up");
+    let stages = ["kernel", "userspace", "login"].map(str::to_owned).to_vec();
+    assert_eq!(expected, Expected::Up { stages, banners: 1 });
+    assert_eq!(recording.marks, [(Mono(0), 0, Mark::PowerOn)]);
+    let said: Vec<u8> = recording.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("Linux version") && said.contains("micro login: "), "{said}");
+    let text = std::fs::read_to_string(place.path("records/up.expect.json")).unwrap();
+    assert!(text.contains("\"about\": \"A micro guest.\""), "{text}");
+    assert_eq!(place.qemus(), [0_u32; 0]);
+    place.run(&on("record", &up)).await.says(2, &["records/up.cast is there already"]);
+
+    // Given up by the person: what was said is kept, and nothing is claimed about it.
+    let child = place.start(&on("record", &["--to", "records/part.cast", "--os", "micro", "--after", "1h"]));
+    let part = place.path("records/part.cast");
+    until("the login to be on the recording", 300, || {
+        std::fs::read_to_string(&part).is_ok_and(|text| text.contains("micro login: "))
+    })
+    .await;
+    support::interrupt(child.pid());
+    let status = child.wait(&by("the end of the command", 60)).await.unwrap();
+    assert_eq!(status.code(), Some(130), "{}", child.tail());
+    assert!(child.tail().contains("tests/one: power off: read back off"), "{}", child.tail());
+    assert!(Recording::from_cast(std::fs::File::open(&part).unwrap()).unwrap().end() > 0);
+    assert!(!part.with_extension("expect.json").exists());
+    assert_eq!(place.qemus(), [0_u32; 0]);
+    all_ended(&place).await;
+
+    micro::guest_rig(&place, Kind::Panic).await;
+    let panic = place.run(&on("record", &["--to", "records/panic.cast", "--os", "micro"])).await;
+    panic.says(1, &["failed: the kernel panicked (after ", "known-bad line `kernel-panic`"]);
+    let Expected::Bad { id, line, .. } = recorded(&place, "panic").1 else { panic!("no known-bad line") };
+    assert_eq!(id, "kernel-panic");
+    assert!(line.contains("Kernel panic - not syncing"), "{line}");
+    all_ended(&place).await;
 }
 
 /// The arguments of a command on the slot.

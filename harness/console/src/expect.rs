@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shakedown_core::{BadSpec, Blame, BootFailure, BootSpec, Resets, Seen, StageSpec};
 
+use crate::pattern::{PatternError, Patterns};
 use crate::replay::BootOutcome;
 
 /// A boot spec as a JSON file, for recordings: the console stages only.
@@ -141,6 +142,32 @@ pub enum ExpectationError {
 }
 
 impl BootSpecFile {
+    /// The stages of a spec that a console can show, and its known-bad lines.
+    pub fn of(spec: &BootSpec) -> Self {
+        let stage = |stage: &StageSpec| {
+            let Seen::Console(patterns) = &stage.seen else { return None };
+            Some(StageFile {
+                name: stage.name.clone(),
+                patterns: patterns.clone(),
+                within_ms: millis(stage.within),
+                typical_ms: stage.typical.map(millis),
+                optional: stage.optional,
+                once: stage.once,
+            })
+        };
+        let bad = |bad: &BadSpec| BadFile {
+            id: bad.id.clone(),
+            pattern: bad.pattern.clone(),
+            says: bad.says.clone(),
+            blame: bad.blame,
+            drain_ms: millis(bad.drain),
+        };
+        Self {
+            stages: spec.stages.iter().filter_map(stage).collect(),
+            bad: spec.bad.iter().map(bad).collect(),
+        }
+    }
+
     /// Reads the document.
     ///
     /// # Errors
@@ -166,6 +193,10 @@ impl BootSpecFile {
         let stages = file.stages.into_iter().map(stage).collect();
         Ok(BootSpec { stages, bad: file.bad.into_iter().map(bad).collect() })
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    span.as_millis() as u64
 }
 
 impl Expectation {
@@ -195,6 +226,33 @@ impl Expectation {
 }
 
 impl Expected {
+    /// What this outcome of a boot by `spec` is to be once more.
+    ///
+    /// # Errors
+    /// The pattern of the known-bad line is not valid.
+    pub fn of(outcome: &BootOutcome, spec: &BootSpec) -> Result<Self, PatternError> {
+        let failure = match outcome {
+            BootOutcome::Up(report) => {
+                let stages = report.stages.iter().map(|stage| stage.name.clone()).collect();
+                return Ok(Self::Up { stages, banners: report.banners });
+            }
+            BootOutcome::Failed(failure) => failure.clone(),
+        };
+        Ok(match failure {
+            BootFailure::Bad { id, stage, lines, .. } => {
+                let patterns: Vec<_> =
+                    spec.bad.iter().filter(|bad| bad.id == id).map(|bad| bad.pattern.as_str()).collect();
+                let mut set = Patterns::compile(&patterns)?.per_line()?;
+                let line = lines.into_iter().find(|line| set.matching(line.as_bytes()).next().is_some());
+                Self::Bad { id, stage, line: line.unwrap_or_default() }
+            }
+            BootFailure::Late { stage, after, .. } => Self::Late { stage, after },
+            BootFailure::OutOfOrder { expected, got, .. } => Self::OutOfOrder { expected, got },
+            BootFailure::Reset { stage, .. } => Self::Reset { stage },
+            BootFailure::Closed(closed) => Self::Closed { why: closed.why },
+        })
+    }
+
     fn fits(&self, got: &BootOutcome) -> bool {
         match (self, got) {
             (Self::Up { stages, banners }, BootOutcome::Up(report)) => {

@@ -28,4 +28,4 @@ pub use finder::Finder;
 pub use pattern::{Capture, PatternError, Patterns, capture};
 pub use recorder::{Health, Recorder, RecordingHead, WriteTrouble};
 pub use recording::{Recording, RecordingError};
-pub use replay::{BootOutcome, replay};
+pub use replay::{BootOutcome, replay, replayed};

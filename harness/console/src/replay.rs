@@ -1,6 +1,6 @@
 //! A recording through the boot machine, on virtual time.
 
-use shakedown_core::{BootFailure, BootReport, BootSpec, Chunk, Mono, Resets, Seen};
+use shakedown_core::{BootFailure, BootReport, BootSpec, Chunk, Mono, Resets, Seen, StageTime};
 
 use crate::boot::{BootMachine, BootStep};
 use crate::pattern::PatternError;
@@ -17,15 +17,16 @@ pub enum BootOutcome {
 /// Runs the chunks through a boot machine as a run would have: deadlines are at the pace
 /// measured so far, and after the last chunk time goes on until the outcome is known.
 /// A recording cannot show stages that are seen from outside; they are left out.
+/// Each stage that was reached is told, over all starts, with what came of it all.
 ///
 /// # Errors
 /// A pattern of the spec that is not valid.
-pub fn replay(
+pub fn replayed(
     spec: &BootSpec,
     allowed: &Resets,
     start: Mono,
     chunks: &[Chunk],
-) -> Result<BootOutcome, PatternError> {
+) -> Result<(Vec<StageTime>, BootOutcome), PatternError> {
     let mut spec = spec.clone();
     spec.stages.retain(|stage| matches!(stage.seen, Seen::Console(_)));
     let mut machine = BootMachine::new(&spec, start, 1.0)?.allowing(allowed);
@@ -40,9 +41,26 @@ pub fn replay(
     while let Some(due) = machine.wake_at(1.0) {
         machine.tick(due, 1.0, &mut steps);
     }
-    let failure = steps.into_iter().find_map(|step| match step {
-        BootStep::Failed(failure) => Some(failure),
-        BootStep::Stage(_) => None,
-    });
-    Ok(failure.map_or_else(|| BootOutcome::Up(machine.into_report()), BootOutcome::Failed))
+    let (mut stages, mut failure) = (Vec::new(), None);
+    for step in steps {
+        match step {
+            BootStep::Stage(stage) => stages.push(stage),
+            BootStep::Failed(failed) => failure = Some(failed),
+        }
+    }
+    let outcome = failure.map_or_else(|| BootOutcome::Up(machine.into_report()), BootOutcome::Failed);
+    Ok((stages, outcome))
+}
+
+/// What came of [`replayed`] chunks.
+///
+/// # Errors
+/// A pattern of the spec that is not valid.
+pub fn replay(
+    spec: &BootSpec,
+    allowed: &Resets,
+    start: Mono,
+    chunks: &[Chunk],
+) -> Result<BootOutcome, PatternError> {
+    replayed(spec, allowed, start, chunks).map(|(_, outcome)| outcome)
 }

@@ -66,6 +66,8 @@ enum Command {
     Image(image::Args),
     /// Bring an image onto the board in a slot, and boot it; or print the steps.
     Provision(provision::Args),
+    /// Switch a slot off and on, and record its console until it is up or has failed.
+    Record(slot::record::Args),
     /// Look at a recorded console as a boot of a board: its stages with their times, and how it ended.
     Replay(replay::Args),
     /// The catalogue of board types.
@@ -121,6 +123,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::History(args) => history::run(&cli.paths, &args),
         Command::Image(args) => image::run(args),
         Command::Provision(args) => provision::run(&cli.paths, &args),
+        Command::Record(args) => slot::record::run(&cli.paths, &args),
         Command::Replay(args) => replay::run(&cli.paths, &args),
         Command::Boards(args) => boards::run(&cli.paths, &args),
         Command::Rigs(args) => rigs::run(&cli.paths, &args),

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use shakedown_boards::{Catalogue, boot_spec};
-use shakedown_console::{BootMachine, BootStep, Recording};
-use shakedown_core::{Blame, BootFailure, BootSpec, ExitCode, Mono, Seen, StageTime};
+use shakedown_console::{BootOutcome, Recording, replayed};
+use shakedown_core::{Blame, BootFailure, ExitCode, Resets, Seen};
 
 use crate::compose::reference;
 use crate::say::{err, out};
@@ -13,15 +13,15 @@ use crate::{CliError, CliResult};
 
 /// `shakedown replay`.
 #[derive(clap::Args, Debug)]
-pub(super) struct Args {
+pub(in crate::commands) struct Args {
     /// The recording: an asciicast v2 (.cast) or a run's console.jsonl.
-    file: PathBuf,
+    pub(in crate::commands) file: PathBuf,
     /// The board type whose stages count.
     #[arg(long, value_name = "SLUG")]
-    board: String,
+    pub(in crate::commands) board: String,
     /// The OS profile whose stages follow.
     #[arg(long, value_name = "ID", default_value = reference::PROFILE)]
-    os: String,
+    pub(in crate::commands) os: String,
 }
 
 pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
@@ -42,7 +42,8 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let (seen, outside): (Vec<_>, Vec<_>) =
         spec.stages.into_iter().partition(|stage| matches!(stage.seen, Seen::Console(_)));
     spec.stages = seen;
-    let (stages, failure) = climb(&spec, &recording).map_err(CliError::refused)?;
+    let (stages, outcome) = replayed(&spec, &Resets::default(), recording.start(), &recording.chunks)
+        .map_err(CliError::refused)?;
     out!("{shown}, by the stages of {} and {}", board.slug, profile.id);
     for stage in &spec.stages {
         match stages.iter().find(|reached| reached.name == stage.name) {
@@ -55,41 +56,11 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     }
     let outside: Vec<_> = outside.iter().map(|stage| stage.name.as_str()).collect();
     out!("  a console cannot show: {}", outside.join(", "));
-    Ok(verdict(failure.as_ref()))
+    Ok(verdict(&outcome))
 }
 
-/// The stages that were reached, and how it ended. Time goes on after the last byte, until that is known.
-fn climb(
-    spec: &BootSpec,
-    recording: &Recording,
-) -> Result<(Vec<StageTime>, Option<BootFailure>), shakedown_console::PatternError> {
-    let mut machine = BootMachine::new(spec, recording.start(), 1.0)?;
-    let mut steps = Vec::new();
-    let wake = |machine: &BootMachine, before: Option<Mono>| {
-        machine.wake_at(1.0).filter(|due| before.is_none_or(|before| *due < before))
-    };
-    for chunk in recording.chunks.iter().filter(|chunk| chunk.at >= recording.start()) {
-        // Bytes that come at the very moment of a deadline are in time.
-        while let Some(due) = wake(&machine, Some(chunk.at)) {
-            machine.tick(due, 1.0, &mut steps);
-        }
-        machine.feed(chunk, 1.0, &mut steps);
-    }
-    while let Some(due) = wake(&machine, None) {
-        machine.tick(due, 1.0, &mut steps);
-    }
-    let (mut stages, mut failure) = (Vec::new(), None);
-    for step in steps {
-        match step {
-            BootStep::Stage(stage) => stages.push(stage),
-            BootStep::Failed(failed) => failure = failure.or(Some(failed)),
-        }
-    }
-    Ok((stages, failure))
-}
-
-fn verdict(failure: Option<&BootFailure>) -> ExitCode {
-    let Some(failure) = failure else {
+fn verdict(outcome: &BootOutcome) -> ExitCode {
+    let BootOutcome::Failed(failure) = outcome else {
         out!("up, as far as a console shows it");
         return ExitCode::Ok;
     };

@@ -54,13 +54,28 @@ pub struct Caller<'a> {
     pub paths: &'a [PathBuf],
     /// Ends every wait.
     pub cancel: CancellationToken,
+    /// The hold that it belongs to.
+    hold: Option<String>,
     clock: Arc<dyn Clock>,
 }
 
 impl<'a> Caller<'a> {
     /// For a rig file.
     pub fn new(rig: &'a RigFile, paths: &'a [PathBuf], cancel: CancellationToken) -> Self {
-        Self { rig, paths, cancel, clock: RealClock::start() }
+        let hold = std::env::var(HOLD).ok().filter(|hold| !hold.is_empty());
+        Self { rig, paths, cancel, hold, clock: RealClock::start() }
+    }
+
+    /// The same, on a slot that is held by this word.
+    #[must_use]
+    pub fn inside(&self, hold: &str) -> Self {
+        Self {
+            rig: self.rig,
+            paths: self.paths,
+            cancel: self.cancel.clone(),
+            hold: Some(hold.to_owned()),
+            clock: self.clock.clone(),
+        }
     }
 
     /// A wait of this command.
@@ -140,12 +155,7 @@ impl<'a> Caller<'a> {
     }
 
     async fn begin(&self, mut link: Link, ask: Ask) -> Result<Link, CliError> {
-        let hello = Hello {
-            rig: self.rig.hash(),
-            command: typed(),
-            hold: std::env::var(HOLD).ok().filter(|hold| !hold.is_empty()),
-            ask,
-        };
+        let hello = Hello { rig: self.rig.hash(), command: typed(), hold: self.hold.clone(), ask };
         link.send(&Frame::of(&hello)?).await?;
         Ok(link)
     }
