@@ -1,6 +1,6 @@
 //! A board and a profile together.
 
-use shakedown_core::{Board, BootSpec, OsProfile};
+use shakedown_core::{Board, BootSpec, Capability, OsProfile, Seen};
 
 /// The way up of this board with this OS: the board's stages, then the profile's.
 ///
@@ -8,6 +8,10 @@ use shakedown_core::{Board, BootSpec, OsProfile};
 pub fn boot_spec(board: &Board, profile: &OsProfile) -> BootSpec {
     let mut spec = BootSpec { stages: board.stages.clone(), bad: board.bad.clone() };
     for stage in &profile.stages {
+        // Nobody waits for an engine that is not offered.
+        if stage.seen == Seen::Engine && !profile.offers.contains(&Capability::new("engine")) {
+            continue;
+        }
         match spec.stages.iter_mut().find(|known| known.name == stage.name) {
             Some(known) => known.clone_from(stage),
             None => spec.stages.push(stage.clone()),

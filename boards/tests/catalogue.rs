@@ -82,6 +82,11 @@ fn a_boot_is_the_board_and_then_the_os() {
         );
         assert!(names.len() <= 8 && spec.bad.len() >= 12, "{slug}");
     }
+    // A slot may lack the engine: then nobody waits for it.
+    let mut without = (*reference).clone();
+    without.offers.retain(|word| word.0 != "engine");
+    let spec = boot_spec(&catalogue.board("raspberrypi3-64").unwrap(), &without);
+    assert_eq!(spec.stages.last().unwrap().name, "shell");
     let known = catalogue.profile_of("shakedown-reference").unwrap().unwrap();
     assert_eq!(known.id, "reference");
     assert!(catalogue.profile_of("debian").unwrap().is_none());

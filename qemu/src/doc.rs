@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Bytes;
 use shakedown_core::{Board, Fault, InfraKind};
 
-use crate::machines::Machine;
+use crate::machines::{Machine, Soldered};
 
 /// A virtual machine: `qemu: { machine: q35, memory: 1GiB }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +44,9 @@ pub struct MachineDoc {
     /// How its CPUs are run.
     #[serde(default)]
     pub accel: AccelDoc,
+    /// More arguments for the kernel, where the rig starts it (raspi3b).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kernel_args: String,
     /// Boots this kernel instead of what is on the disk: for guests of the harness's own tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<DirectBoot>,
@@ -57,6 +60,8 @@ pub enum MachineName {
     Q35,
     /// QEMU's own 64-bit Arm board (aarch64).
     Virt,
+    /// A Raspberry Pi 3 Model B (aarch64): four CPUs, 1 GiB, an SD card, and no network.
+    Raspi3b,
 }
 
 /// What runs before the boot loader.
@@ -71,6 +76,8 @@ pub enum FirmwareName {
     UBoot,
     /// UEFI for Arm (virt).
     Edk2,
+    /// What a Raspberry Pi's firmware does with its card (raspi3b).
+    Card,
 }
 
 /// A disk.
@@ -102,6 +109,8 @@ pub enum DiskBus {
     Nvme,
     /// A USB stick on an xHCI controller: `/dev/sda`.
     UsbStorage,
+    /// An SD card in the board's own slot: `/dev/mmcblk0`. Its size is a power of two.
+    SdCard,
 }
 
 /// A hardware watchdog.
@@ -199,6 +208,7 @@ impl MachineDoc {
             network: NetworkDoc::User,
             screen: false,
             accel: AccelDoc::Tcg,
+            kernel_args: String::new(),
             direct: None,
         }
     }
@@ -215,6 +225,14 @@ impl MachineDoc {
         if self.memory.0 < LEAST_MEMORY || !self.memory.0.is_multiple_of(1 << 20) {
             return problem("memory", "at least 64MiB, in whole MiB".into(), self.memory.to_string());
         }
+        match &machine.soldered {
+            Some(soldered) => self.check_soldered(soldered)?,
+            None if !self.kernel_args.is_empty() => {
+                let expected = "nothing: here the boot loader starts the kernel";
+                return problem("kernel-args", expected.into(), format!("`{}`", self.kernel_args));
+            }
+            None => {}
+        }
         if let Some(name) = self.firmware
             && machine.firmware(Some(name)).is_none()
         {
@@ -227,6 +245,10 @@ impl MachineDoc {
                 let expected = "at least 1MiB, in whole 512-byte sectors".into();
                 return problem(&format!("{field}.size"), expected, disk.size.to_string());
             }
+            if disk.bus == DiskBus::SdCard && machine.soldered.is_none() {
+                let expected = "virtio-blk, nvme or usb-storage: this machine has no slot for a card";
+                return problem(&format!("{field}.bus"), expected.into(), name_of(&disk.bus));
+            }
         }
         for name in self.extra_disks.keys() {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -236,6 +258,37 @@ impl MachineDoc {
             }
         }
         Ok(())
+    }
+
+    /// Nothing can be plugged into a board but its card.
+    fn check_soldered(&self, board: &Soldered) -> Result<(), DocProblem> {
+        let none =
+            |field: &str, got: String| (field.to_owned(), "none: there is no place for it".to_owned(), got);
+        let mut wrong = Vec::new();
+        if self.cpus != board.cpus {
+            wrong.push(("cpus".to_owned(), format!("{}, which it has", board.cpus), self.cpus.to_string()));
+        }
+        if self.memory.0 != board.memory {
+            let has = format!("{}, which it has", Bytes(board.memory));
+            wrong.push(("memory".to_owned(), has, self.memory.to_string()));
+        }
+        if self.disk.bus != DiskBus::SdCard {
+            wrong.push(("disk.bus".to_owned(), name_of(&DiskBus::SdCard), name_of(&self.disk.bus)));
+        }
+        if !self.disk.size.0.is_power_of_two() {
+            let expected = "a power of two, as QEMU wants a card".to_owned();
+            wrong.push(("disk.size".to_owned(), expected, self.disk.size.to_string()));
+        }
+        wrong.extend(self.extra_disks.keys().next().map(|name| none("extra-disks", format!("`{name}`"))));
+        wrong.extend(self.watchdog.map(|watchdog| none("watchdog", name_of(&watchdog))));
+        wrong.extend(self.screen.then(|| none("screen", "true".to_owned())));
+        if self.network != NetworkDoc::None {
+            wrong.push(none("network", name_of(&self.network)));
+        }
+        match wrong.into_iter().next() {
+            Some((field, expected, got)) => Err(DocProblem { field, expected, got }),
+            None => Ok(()),
+        }
     }
 
     /// Whether a board of this type can sit in this machine.
@@ -301,6 +354,16 @@ mod tests {
             ("machine: q35\nfirmware: edk2\n", "firmware", "seabios or ovmf, got edk2"),
             ("machine: virt\nfirmware: seabios\n", "firmware", "edk2 or u-boot, got seabios"),
             ("machine: q35\ndisk: { size: 100B }\n", "disk.size", "512-byte"),
+            ("machine: q35\ndisk: { bus: sd-card }\n", "disk.bus", "no slot for a card"),
+            ("machine: q35\nkernel-args: quiet\n", "kernel-args", "boot loader"),
+            ("machine: raspi3b\n", "cpus", "4, which it has"),
+            ("machine: raspi3b\ncpus: 4\n", "disk.bus", "sd-card, got virtio-blk"),
+            (
+                "machine: raspi3b\ncpus: 4\ndisk: { bus: sd-card, size: 3GiB }\n",
+                "disk.size",
+                "a power of two",
+            ),
+            ("machine: raspi3b\ncpus: 4\ndisk: { bus: sd-card }\n", "network", "none: there is no place"),
             ("machine: q35\nextra-disks: { main: {} }\n", "extra-disks", "other than `main`"),
             ("machine: q35\nextra-disks: { 'a,b': {} }\n", "extra-disks", "`a,b`"),
         ] {

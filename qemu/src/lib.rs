@@ -16,6 +16,7 @@
 //! - Concurrent QEMUs are bounded by [`tokens`], taken when a slot is opened.
 
 pub mod args;
+pub mod card;
 pub mod doc;
 mod line;
 pub mod machines;

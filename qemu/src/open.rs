@@ -108,6 +108,7 @@ pub(crate) async fn prepare(
         disk: disk("main"),
         extra: doc.extra_disks.keys().map(|name| (name.clone(), disk(&format!("extra-{name}")))).collect(),
         start: Start::Cold,
+        card: None,
     };
     let token = tokens.take(by).await?;
     let parts = Parts { folder, clock: request.clock.clone(), sink: request.sink.clone(), token };
@@ -118,7 +119,7 @@ pub(crate) async fn prepare(
 fn firmware(machine: &Machine, name: Option<FirmwareName>, folder: &Path) -> Rig<()> {
     let Some(firmware) = machine.firmware(name) else { return Ok(()) };
     let needed: &[&str] = match &firmware.load {
-        Load::BuiltIn => &[],
+        Load::BuiltIn | Load::Card => &[],
         Load::Rom(file) => &[file],
         Load::Flash { code, vars } => &[code, vars],
     };
@@ -178,11 +179,13 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
 
 /// What a slot with this machine offers, whether it is open or not.
 pub fn offers(doc: &MachineDoc) -> BTreeSet<Capability> {
-    let always = ["console-input", "sysrq", "power-cut", "reset"].into_iter();
+    let always = ["console-input", "power-cut", "reset"].into_iter();
+    // A break on its console is lost in the model of a board.
+    let sysrq = Machine::named(doc.machine).soldered.is_none().then_some("sysrq");
     let network = ["network", "ntp"].into_iter().filter(|_| doc.network == NetworkDoc::User);
     let watchdog = doc.watchdog.iter().map(|_| "watchdog");
     let screen = doc.screen.then_some("screenshot").into_iter();
-    always.chain(network).chain(watchdog).chain(screen).map(Capability::new).collect()
+    always.chain(sysrq).chain(network).chain(watchdog).chain(screen).map(Capability::new).collect()
 }
 
 fn facts(plan: &Plan) -> BTreeMap<String, String> {
@@ -194,7 +197,7 @@ fn facts(plan: &Plan) -> BTreeMap<String, String> {
     };
     let facts = [
         ("qemu", plan.version.to_string()),
-        ("machine", format!("{}{}.{}", machine.versioned, plan.version.major, plan.version.minor)),
+        ("machine", machine.qemu_name(plan.version)),
         ("cpu", machine.cpu.to_owned()),
         ("cpus", doc.cpus.to_string()),
         ("memory", doc.memory.to_string()),

@@ -12,6 +12,8 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Plan, Start};
+use crate::card;
+use crate::machines::{Firmware, Load, Machine};
 use crate::session::Session;
 use crate::strain::{EVERY, Follower, Strain};
 use crate::tokens::Token;
@@ -116,7 +118,12 @@ impl Unit {
         }
         self.disks_are_free()?;
         self.log.reopen();
-        let plan = Plan { start, ..self.plan.clone() };
+        let mut plan = Plan { start, ..self.plan.clone() };
+        if let Some(Firmware { load: Load::Card, .. }) =
+            Machine::named(plan.doc.machine).firmware(plan.doc.firmware)
+        {
+            plan.card = card::read(&plan.disk, &self.folder)?;
+        }
         let session = Arc::new(Session::start(&plan, &self.folder, &self.log, by).await?);
         let watcher = tokio::spawn(Watch::of(self, &session).follow()).abort_handle();
         *self.life() = Some(Life { session: session.clone(), watcher });

@@ -203,21 +203,25 @@ pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Dea
     let wanted = value.unwrap_or("null");
     serde_json::from_str::<serde::de::IgnoredAny>(wanted).map_err(|error| not_json(wanted, error))?;
     let edit = if value.is_some() { "setpath($path; $value)" } else { "delpaths([$path])" };
-    // What stood there goes to stderr: each start of jq costs an emulated DUT half a second.
+    // What stood there goes to stderr: each start of jq costs an emulated DUT half a second. A
+    // serial console has one stream for both, so the answer has a line of its own.
     let script = format!(
         "set -e; file=$1; new=$file.shakedown; \
          jq --argjson path \"$2\" --argjson value \"$3\" '(getpath($path) | stderr | empty), {edit}' \
          \"$file\" > \"$new\"; \
-         sync \"$new\"; mv \"$new\" \"$file\"; sync \"$file\"; \
+         sync \"$new\"; mv \"$new\" \"$file\"; sync \"$file\"; echo; \
          jq --argjson path \"$2\" --argjson value \"$3\" 'getpath($path) == $value' \"$file\""
     );
     let ran = dut.run(&Cmd::argv(["sh", "-c", &script, "sh", &file, &path, wanted]), by).await?;
-    if !ran.exit.is_ok() || ran.text() != "true" {
+    let text = ran.text();
+    let (above, answer) = text.rsplit_once('\n').unwrap_or(("", &text));
+    if !ran.exit.is_ok() || answer.trim() != "true" {
         let got = format!("{}, {}", ran.exit, expect::printed(&ran));
         let what = format!("`{dotted}` of {file} cannot be changed");
         return Err(Failure::new(what, format!("{wanted} read back"), got).into());
     }
-    let before = String::from_utf8_lossy(&ran.err);
+    let err = String::from_utf8_lossy(&ran.err);
+    let before = if err.trim().is_empty() { above } else { &err };
     dut.evidence(Evidence::Note(format!("{dotted} of {file}: {} → {wanted}", before.trim())));
     Ok(())
 }

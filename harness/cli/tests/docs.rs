@@ -91,6 +91,22 @@ fn the_example_of_bringing_up_a_board_is_accepted() {
 }
 
 #[test]
+fn the_slots_that_need_no_hardware_fit_their_boards() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../qemu/rig.yaml");
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    let catalogue = Catalogue::embedded();
+    for (name, slot) in &rig.doc.value.slots {
+        let board = rig.board(&catalogue, name, slot).unwrap_or_else(|error| panic!("{error}"));
+        rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let reference = catalogue.profile("reference").unwrap();
+    let offered = |slot: &str| rig.doc.value.slots[slot].offered(&reference).offers.clone();
+    assert_eq!(offered("amd64"), reference.offers);
+    let lacking: Vec<_> = reference.offers.difference(&offered("pi3")).map(|word| word.0.clone()).collect();
+    assert_eq!(lacking, ["ab-update", "engine"]);
+}
+
+#[test]
 fn the_plan_of_the_page_on_nightlies_is_accepted() {
     let [plan, actions] = &blocks("nightly.md")[..] else { panic!("two blocks") };
     let plan = shakedown_campaign::plan::Plan::load(&shakedown_conf::Document::new("plan.yaml", plan));

@@ -58,6 +58,11 @@ fn recorded(place: &Place, name: &str) -> (Recording, Expected) {
     (recording, expectation.expect)
 }
 
+fn said(recording: &Recording) -> String {
+    let said: Vec<u8> = recording.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
 async fn record() {
     let place = of_kind(Kind::Login).await;
     // A busy machine may be slow: it is not the time that this is about.
@@ -75,9 +80,8 @@ async fn record() {
     let stages = ["kernel", "userspace", "login"].map(str::to_owned).to_vec();
     assert_eq!(expected, Expected::Up { stages, banners: 1 });
     assert_eq!(recording.marks, [(Mono(0), 0, Mark::PowerOn)]);
-    let said: Vec<u8> = recording.chunks.iter().flat_map(|chunk| chunk.bytes.to_vec()).collect();
-    let said = String::from_utf8_lossy(&said);
-    assert!(said.contains("Linux version") && said.contains("micro login: "), "{said}");
+    let whole = said(&recording);
+    assert!(whole.contains("Linux version") && whole.contains("micro login: "), "{whole}");
     let text = std::fs::read_to_string(place.path("records/up.expect.json")).unwrap();
     assert!(text.contains("\"about\": \"A micro guest.\""), "{text}");
     assert_eq!(place.qemus(), [0_u32; 0]);
@@ -87,7 +91,8 @@ async fn record() {
     let child = place.start(&on("record", &["--to", "records/part.cast", "--os", "micro", "--after", "1h"]));
     let part = place.path("records/part.cast");
     until("the login to be on the recording", 300, || {
-        std::fs::read_to_string(&part).is_ok_and(|text| text.contains("micro login: "))
+        let recording = std::fs::File::open(&part).ok().and_then(|file| Recording::from_cast(file).ok());
+        recording.is_some_and(|recording| said(&recording).contains("micro login: "))
     })
     .await;
     support::interrupt(child.pid());

@@ -47,7 +47,7 @@ fn cases() -> Vec<Case> {
             recording: Recording::from_cast(fs::File::open(&path).unwrap()).unwrap(),
         });
     }
-    assert!(cases.len() >= 8, "recordings are missing");
+    assert!(cases.len() >= 9, "recordings are missing");
     cases
 }
 

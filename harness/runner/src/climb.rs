@@ -165,7 +165,10 @@ async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Option<Stri
     let look = by.child(stage.name.clone(), ONE_LOOK);
     let saw = match stage.seen {
         Seen::Console(_) => None,
-        Seen::Shell => dut.ssh(&look).await.ok().map(|_| "SSH let us in".to_owned()),
+        Seen::Shell => {
+            let through = if dut.only_console() { "the console" } else { "SSH" };
+            dut.usual_shell(&look).await.ok().map(|_| format!("{through} let us in"))
+        }
         Seen::Engine => {
             let ran = dut.quietly(&Cmd::sh(dut.profile.engine.healthy.clone()), &look).await.ok()?;
             ran.exit.is_ok().then(|| "the engine is healthy".to_owned())

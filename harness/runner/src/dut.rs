@@ -202,6 +202,29 @@ impl LiveDut {
         Ok(shell)
     }
 
+    /// What commands go through: SSH, or the login on the console where the slot has no network.
+    pub(crate) async fn usual_shell(&self, by: &Deadline) -> Result<Arc<dyn Shell>, ShellError> {
+        if !self.only_console() {
+            return self.ssh(by).await;
+        }
+        match self.console_shell(by).await {
+            Ok(shell) => Ok(shell),
+            Err(Cut::Shell(error)) => Err(error),
+            // Without a login in the profile: what is missing is the network.
+            Err(_) => self.ssh(by).await,
+        }
+    }
+
+    /// Whether the console is the only way in.
+    pub(crate) fn only_console(&self) -> bool {
+        self.slot.network.is_none() && self.profile.login.is_some()
+    }
+
+    async fn forget_usual_shell(&self) {
+        let shell = if self.only_console() { &self.login } else { &self.shell };
+        *shell.lock().await = None;
+    }
+
     async fn console_shell(&self, by: &Deadline) -> Result<Arc<dyn Shell>, Cut> {
         let mut open = self.login.lock().await;
         if let Some(shell) = &*open {
@@ -218,16 +241,16 @@ impl LiveDut {
 
     /// Runs without recording: for the harness's own looks.
     pub(crate) async fn quietly(&self, cmd: &Cmd, by: &Deadline) -> Result<Ran, ShellError> {
-        let shell = self.ssh(by).await?;
+        let shell = self.usual_shell(by).await?;
         let mut ran = self.waiting.on(shell.run(cmd, by)).await;
         if is_not_sent(&ran) {
             // The session died while nobody used it. Nothing was done yet, so this is no second try.
-            *self.shell.lock().await = None;
-            let shell = self.ssh(by).await?;
+            self.forget_usual_shell().await;
+            let shell = self.usual_shell(by).await?;
             ran = self.waiting.on(shell.run(cmd, by)).await;
         }
         if ran.is_err() {
-            *self.shell.lock().await = None;
+            self.forget_usual_shell().await;
         }
         ran
     }
@@ -313,7 +336,8 @@ impl Dut for LiveDut {
         Box::pin(async move {
             let began = by.clock().now();
             let ran = self.quietly(cmd, by).await;
-            self.record(&cmd.line, "ssh", &ran, by.clock().now().since(began));
+            let through = if self.only_console() { "console" } else { "ssh" };
+            self.record(&cmd.line, through, &ran, by.clock().now().since(began));
             ran
         })
     }
@@ -329,15 +353,15 @@ impl Dut for LiveDut {
 
     fn put<'a>(&'a self, to: &'a str, data: &'a [u8], by: &'a Deadline) -> Fut<'a, Result<(), ShellError>> {
         Box::pin(self.waiting.on(async move {
-            let mut put = self.ssh(by).await?.put(to, data, 0o644, by).await;
+            let mut put = self.usual_shell(by).await?.put(to, data, 0o644, by).await;
             if is_not_sent(&put) {
                 // A file is put beside its place and renamed: what was begun does not count.
-                *self.shell.lock().await = None;
-                put = self.ssh(by).await?.put(to, data, 0o644, by).await;
+                self.forget_usual_shell().await;
+                put = self.usual_shell(by).await?.put(to, data, 0o644, by).await;
             }
             // A refusal is an answer: the session is as good as before.
             if !matches!(&put, Ok(()) | Err(ShellError::Dut(Unreachable::Refusal(_)))) {
-                *self.shell.lock().await = None;
+                self.forget_usual_shell().await;
             }
             put
         }))

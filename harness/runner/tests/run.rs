@@ -49,6 +49,49 @@ async fn the_verdict_in_the_journal_knows_how_the_run_ended() {
 }
 
 #[tokio::test]
+async fn without_a_network_the_login_on_the_console_is_the_way_in() {
+    let mut sim = Sim::new();
+    sim.network = false;
+    sim.world().ssh = false;
+    sim.cases = vec![
+        case(
+            "looks",
+            Effect::ReadOnly,
+            || (),
+            |dut, by| {
+                Box::pin(async move {
+                    let ran = dut.run(&Cmd::sh("look"), by).await?;
+                    assert_eq!(ran.text(), "ran: look");
+                    dut.put("/tmp/file", b"bytes", by).await.map_err(Into::into)
+                })
+            },
+        ),
+        case(
+            "reboots",
+            Effect::Reboots,
+            || (),
+            |dut, by| Box::pin(async move { dut.reboot(Reboot::Clean, by).await.map(drop) }),
+        ),
+    ];
+    let (exit, ledger) = sim.run().await;
+    assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+    let through: Vec<_> = attempts(&ledger, "::looks")[0]
+        .evidence
+        .iter()
+        .filter_map(|evidence| match evidence {
+            Evidence::Command { by, .. } => Some(by.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(through, ["console"]);
+    assert_eq!(ledger.boots.len(), 2);
+    for boot in &ledger.boots {
+        let last = boot.stages.last().unwrap();
+        assert_eq!((last.name.as_str(), last.saw.as_str()), ("shell", "the console let us in"));
+    }
+}
+
+#[tokio::test]
 async fn an_interrupt_after_the_last_case_is_an_interrupted_run() {
     let mut sim = Sim::new();
     let cancel = sim.cancel.clone();

@@ -110,6 +110,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "import",
             "plan",
             "memory",
+            "loader",
             "reference",
             "sketch",
             "porter",
@@ -156,6 +157,8 @@ pub(crate) const STAGES: &[Stage] = &[
     ),
     shakedown("arm64", Tier::T4, &["run", "--board", "generic-aarch64", "--selection", "quick"]),
     only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
+    // Without a network, by the login on its console: 2 minutes quiet, several times that when busy.
+    only_full(&shakedown("pi", Tier::T4, &["run", "--slot", "pi3", "--selection", "quick"])),
     only_full(&shakedown("all", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "all"])),
     only_full(&shakedown(
         "arm64-all",

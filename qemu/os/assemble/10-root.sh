@@ -80,8 +80,10 @@ done
 want multi-user.target /lib/systemd/system/systemd-networkd.service
 want sockets.target /lib/systemd/system/systemd-networkd.socket
 ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
-# One process each, at every boot and reload; nothing here uses the others.
-find "$root/usr/lib/systemd/system-generators" -type f ! -name systemd-getty-generator -delete
+# One process each, at every boot and reload. Serial consoles need the one, `systemd.mask=` among
+# the kernel's arguments the other; nothing here uses the rest.
+find "$root/usr/lib/systemd/system-generators" -type f ! -name systemd-getty-generator \
+    ! -name systemd-debug-generator -delete
 while read -r unit; do ln -sf /dev/null "$units/$unit"; done < <(words "$recipe/packages/masked-units.txt")
 
 # --- kernel: fixed names, and only the modules that QEMU's machines can use
@@ -101,4 +103,8 @@ while read -r drop; do
 done < <(words "$recipe/packages/modules-drop.txt")
 rm -f "$modules"/{build,source}
 depmod -b "$root" "${modules##*/}" 2> /dev/null
+# What a Raspberry Pi's firmware tells the kernel about the board; nobody else needs one.
+for dtb in "$root/usr/lib/linux-image-"*/broadcom/bcm2837-rpi-3-b.dtb; do
+    [[ ! -e $dtb ]] || cp "$dtb" "$loaders/"
+done
 rm -rf "$root/usr/lib/linux-image-"*

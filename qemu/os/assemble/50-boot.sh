@@ -28,6 +28,18 @@ arm64)
     ;;
 esac
 
+# A Raspberry Pi's firmware has no boot menu: it starts slot A.
+if [[ $board == raspberrypi3-64 ]]; then
+    rm -r "$tree/EFI" "$tree/grub"
+    cp "$out/root/boot/vmlinuz" "$tree/kernel8.img"
+    cp "$out/root/boot/initrd.img" "$tree/initrd.img"
+    cp "$out/loaders/bcm2837-rpi-3-b.dtb" "$tree/"
+    printf '%s\n' 'arm_64bit=1' 'enable_uart=1' 'kernel=kernel8.img' 'initramfs initrd.img followkernel' \
+        'device_tree=bcm2837-rpi-3-b.dtb' > "$tree/config.txt"
+    echo "console=ttyS1,115200 root=PARTUUID=5D0F3C52-0000-4000-8000-000000000003 reference.slot=A ro panic=3" \
+        "net.ifnames=0 apparmor=0 audit=0 mitigations=off $kernel_args" > "$tree/cmdline.txt"
+fi
+
 find "$tree" -print0 | xargs -0 touch --date="@$SOURCE_DATE_EPOCH"
 rm -f "$out/boot.fat"
 faketime -f "$FAKE_CLOCK" mkfs.fat -i 5d0f3c52 -n RESIN-BOOT -F 16 -C "$out/boot.fat" $((64 * 1024)) > /dev/null

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use shakedown_core::{Deadline, Pace, RealClock};
-use shakedown_os::{Arch, BuildRequest, Step, Variant, build, build_update};
+use shakedown_os::{BuildRequest, Step, Target, Variant, build, build_update};
 use tokio_util::sync::CancellationToken;
 
 type AnyError = Box<dyn std::error::Error>;
@@ -19,8 +19,9 @@ fn main() -> Result<(), AnyError> {
 async fn run() -> Result<(), AnyError> {
     let (options, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|arg| arg.starts_with("--"));
     let arch = match words.first().map(String::as_str) {
-        Some("arm64") => Arch::Arm64,
-        _ => Arch::Amd64,
+        Some("arm64") => Target::Aarch64,
+        Some("pi3") => Target::RaspberryPi3,
+        _ => Target::Amd64,
     };
     let mut request = BuildRequest::new(arch, shakedown_host::dirs::cache()?);
     if let Some(version) = words.get(1) {

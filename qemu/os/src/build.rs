@@ -17,7 +17,8 @@ use crate::{Arch, BuildError, BuildRequest, Built, Manifest, Update, bios, recip
 /// Builds a disk image, or takes it from the cache.
 pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) -> Result<Built, BuildError> {
     let site = Site::prepare(request, by, on_step).await?;
-    let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args]);
+    let (arch, board) = (request.board.arch(), request.board.slug());
+    let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args, board]);
     let dir = site.cache.join(format!("image-{}", &key[..16]));
     if !request.rebuild
         && let Some(built) = cached(&dir)
@@ -27,21 +28,21 @@ pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) 
     let base = site.base().await?;
     let shop = &site.shop;
     let out = shop.out();
-    let (arch, board) = (request.arch.debian(), request.arch.board());
+    let debian = arch.debian();
     let (recipe_dir, out_dir) = (shop.recipe(), shop.out());
     let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
-    shop.step("slot image", shop.slot(&request.version, request.variant.name(), &base)).await?;
+    shop.step("slot image", shop.slot(board, &request.version, request.variant.name(), &base)).await?;
     shop.step(
         "state and data",
-        shop.as_root("state and data", "40-state-data.sh", &[arch, &recipe_dir, &out_dir]),
+        shop.as_root("state and data", "40-state-data.sh", &[debian, &recipe_dir, &out_dir]),
     )
     .await?;
-    let args = [arch, board, &request.kernel_args, &recipe_dir, &out_dir];
+    let args = [debian, board, &request.kernel_args, &recipe_dir, &out_dir];
     shop.step("boot partition", shop.script("boot partition", "50-boot.sh", &args)).await?;
     let raw = out.join("os.img");
     shop.step("disk image", async {
         shop.script("disk image", "60-disk.sh", &[&out_dir, &raw.to_string_lossy()]).await?;
-        if request.arch == Arch::Amd64 { embed(&out, &raw) } else { Ok(()) }
+        if arch == Arch::Amd64 { embed(&out, &raw) } else { Ok(()) }
     })
     .await?;
 
@@ -82,16 +83,17 @@ pub async fn build_update(
     on_step: &OnStep<'_>,
 ) -> Result<Update, BuildError> {
     let site = Site::prepare(request, by, on_step).await?;
-    let key = site.key(&[&request.version, request.variant.name(), "update"]);
+    let board = request.board.slug();
+    let key = site.key(&[&request.version, request.variant.name(), "update", board]);
     let file = site.cache.join(format!("update-{}-{}-{}.tar", request.version, request.variant, &key[..16]));
     if !request.rebuild && file.exists() {
         return Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: true });
     }
     let base = site.base().await?;
     let shop = &site.shop;
-    shop.step("slot image", shop.slot(&request.version, request.variant.name(), &base)).await?;
+    shop.step("slot image", shop.slot(board, &request.version, request.variant.name(), &base)).await?;
     let (image, fresh) = (shop.file("root.ext4"), shop.file("update.tar"));
-    let args = [request.arch.board(), &request.version, &image.to_string_lossy(), &fresh.to_string_lossy()];
+    let args = [board, &request.version, &image.to_string_lossy(), &fresh.to_string_lossy()];
     shop.step("update file", shop.script("update file", "70-update.sh", &args)).await?;
     rename(&fresh, &file)?;
     Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: false })
@@ -114,14 +116,15 @@ impl<'a> Site<'a> {
     ) -> Result<Self, BuildError> {
         check(request)?;
         tools::check()?;
-        let cache = request.cache.join("os").join(request.arch.debian());
+        let arch = request.board.arch();
+        let cache = request.cache.join("os").join(arch.debian());
         fs::create_dir_all(&cache).map_err(BuildError::file("create", &cache))?;
         // Programs get a folder of their own as working directory: paths must not depend on ours.
         let cache = fs::canonicalize(&cache).map_err(BuildError::file("find", &cache))?;
-        let shop = Workshop::open(request.arch, &cache, by, on_step)?;
+        let shop = Workshop::open(arch, &cache, by, on_step)?;
         let (apt, lists, manifest, versions) = shop
             .step("package manifest", async {
-                let apt = AptRoot::prepare(request.arch, &cache.join("apt"), by).await?;
+                let apt = AptRoot::prepare(arch, &cache.join("apt"), by).await?;
                 let lists = apt.update(request.refresh, by).await?;
                 let manifest = apt.resolve(by).await?;
                 Ok((apt, lists, manifest, tools::versions(by).await?))
@@ -257,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_would_end_up_in_scripts_is_refused() {
-        let mut request = BuildRequest::new(Arch::Amd64, "/x");
+        let mut request = BuildRequest::new(crate::Target::Amd64, "/x");
         check(&request).unwrap();
         for bad in ["", "1 2", "1;reboot", "../1"] {
             request.version = bad.to_owned();

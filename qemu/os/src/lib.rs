@@ -27,5 +27,5 @@ mod workshop;
 pub use build::{build, build_update};
 pub use error::BuildError;
 pub use manifest::{Manifest, Package};
-pub use request::{Arch, BuildRequest, Built, OnStep, Step, Update, Variant};
+pub use request::{Arch, BuildRequest, Built, OnStep, Step, Target, Update, Variant};
 pub use tools::{PACKAGES, missing_packages};

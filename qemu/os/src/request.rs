@@ -27,17 +27,61 @@ impl Arch {
         }
     }
 
+    /// The board that stands for it.
+    pub fn board(self) -> Target {
+        match self {
+            Self::Amd64 => Target::Amd64,
+            Self::Arm64 => Target::Aarch64,
+        }
+    }
+}
+
+/// A board that there is an image for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Any PC, by BIOS or UEFI.
+    Amd64,
+    /// Any 64-bit Arm machine with UEFI.
+    Aarch64,
+    /// A Raspberry Pi 3, whose firmware starts the kernel from its card. No boot loader chooses a slot.
+    RaspberryPi3,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Amd64, Self::Aarch64, Self::RaspberryPi3];
+
     /// The slug that its os-release carries and that its update files must name.
-    pub fn board(self) -> &'static str {
+    pub fn slug(self) -> &'static str {
         match self {
             Self::Amd64 => "generic-amd64",
-            Self::Arm64 => "generic-aarch64",
+            Self::Aarch64 => "generic-aarch64",
+            Self::RaspberryPi3 => "raspberrypi3-64",
         }
     }
 
-    /// The architecture of a board of the reference OS.
-    pub fn of_board(slug: &str) -> Option<Self> {
-        [Self::Amd64, Self::Arm64].into_iter().find(|arch| arch.board() == slug)
+    /// Its architecture.
+    pub fn arch(self) -> Arch {
+        match self {
+            Self::Amd64 => Arch::Amd64,
+            Self::Aarch64 | Self::RaspberryPi3 => Arch::Arm64,
+        }
+    }
+
+    /// Whether something at boot chooses a slot: without it there is no update.
+    pub fn has_slots(self) -> bool {
+        self != Self::RaspberryPi3
+    }
+
+    /// By its slug.
+    pub fn of_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.slug() == slug)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
     }
 }
 
@@ -86,8 +130,8 @@ impl fmt::Display for Variant {
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// For which architecture.
-    pub arch: Arch,
+    /// For which board.
+    pub board: Target,
     /// `VERSION_ID` of its os-release.
     pub version: String,
     /// Whole or broken.
@@ -104,9 +148,9 @@ pub struct BuildRequest {
 
 impl BuildRequest {
     /// Version 1.0.0, whole.
-    pub fn new(arch: Arch, cache: impl Into<PathBuf>) -> Self {
+    pub fn new(board: Target, cache: impl Into<PathBuf>) -> Self {
         Self {
-            arch,
+            board,
             version: "1.0.0".to_owned(),
             variant: Variant::Standard,
             cache: cache.into(),

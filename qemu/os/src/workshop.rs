@@ -114,10 +114,16 @@ impl<'a> Workshop<'a> {
     }
 
     /// `30-slot.sh`: the image of a slot, from the base tree.
-    pub(crate) async fn slot(&self, version: &str, variant: &str, base: &Path) -> Result<(), BuildError> {
+    pub(crate) async fn slot(
+        &self,
+        board: &str,
+        version: &str,
+        variant: &str,
+        base: &Path,
+    ) -> Result<(), BuildError> {
         let (root, image) = (self.file("root"), self.file("root.ext4"));
         let (base, root, image) = (base.to_string_lossy(), root.to_string_lossy(), image.to_string_lossy());
-        let args = [self.arch.debian(), self.arch.board(), version, variant, &base, &root, &image];
+        let args = [self.arch.debian(), board, version, variant, &base, &root, &image];
         self.as_root("slot image", "30-slot.sh", &args).await
     }
 }

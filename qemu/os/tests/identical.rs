@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use shakedown_core::{Deadline, Pace, RealClock};
-use shakedown_os::{Arch, BuildRequest, Variant, build, build_update};
+use shakedown_os::{BuildRequest, Target, Variant, build, build_update};
 use tokio_util::sync::CancellationToken;
 
-async fn twice(arch: Arch) {
+async fn twice(board: Target) {
     let clock = RealClock::start();
     let by =
         Deadline::new("two builds", Duration::from_secs(40 * 60), Pace::Rig, clock, CancellationToken::new());
@@ -16,7 +16,7 @@ async fn twice(arch: Arch) {
     let mut updates = Vec::new();
     for _ in 0..2 {
         let cache = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let mut request = BuildRequest::new(arch, cache.path());
+        let mut request = BuildRequest::new(board, cache.path());
         let built = build(&request, &by, &|_| {}).await.expect("an image");
         assert!(built.packed_bytes <= 200 << 20, "{} bytes compressed", built.packed_bytes);
         let again = build(&request, &by, &|_| {}).await.expect("the image from the cache");
@@ -37,11 +37,11 @@ async fn twice(arch: Arch) {
 #[tokio::test]
 #[ignore = "builds twice: minutes"]
 async fn two_amd64_builds_are_the_same_bytes() {
-    twice(Arch::Amd64).await;
+    twice(Target::Amd64).await;
 }
 
 #[tokio::test]
 #[ignore = "builds twice: minutes"]
 async fn two_arm64_builds_are_the_same_bytes() {
-    twice(Arch::Arm64).await;
+    twice(Target::Aarch64).await;
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use props::Props;
 
+use crate::card::CardBoot;
 use crate::doc::{DiskBus, DiskDoc, MachineDoc, NetworkDoc, WatchdogName};
 use crate::machines::{Load, Machine};
 use crate::version::Version;
@@ -24,6 +25,12 @@ pub mod files {
     pub const OUTGOING: &str = "outgoing.sock";
     /// The firmware's variables.
     pub const VARS: &str = "firmware-vars.fd";
+    /// The kernel off the card.
+    pub const CARD_KERNEL: &str = "card-kernel";
+    /// Its initial file system.
+    pub const CARD_INITRD: &str = "card-initrd";
+    /// What it is told of the hardware.
+    pub const CARD_DTB: &str = "card.dtb";
 }
 
 /// Where the machine's state at start comes from.
@@ -50,6 +57,8 @@ pub struct Plan {
     pub extra: Vec<(String, PathBuf)>,
     /// Where it starts from.
     pub start: Start,
+    /// What was found on the card, where the rig stands in for the firmware.
+    pub card: Option<CardBoot>,
 }
 
 /// The arguments, each as a word of its own.
@@ -88,9 +97,11 @@ impl Plan {
         // where a reboot has much stale code to invalidate (20 s in GRUB instead of 7; with 2048
         // longer than its deadline), 281 s with 160, which the engine's programs overflow, 241 s with 320.
         args.opt("accel", Props::word("tcg").kv("thread", "multi").kv("tb-size", "320"));
-        args.opt("cpu", machine.cpu);
-        args.opt("smp", doc.cpus.to_string());
-        args.opt("m", format!("{}M", doc.memory.0 >> 20));
+        if machine.soldered.is_none() {
+            args.opt("cpu", machine.cpu);
+            args.opt("smp", doc.cpus.to_string());
+            args.opt("m", format!("{}M", doc.memory.0 >> 20));
+        }
         args.opt("rtc", "base=utc,clock=host");
         args.opt("action", "reboot=reset,shutdown=poweroff,watchdog=reset");
         let socket = |id: &str, file: &str| {
@@ -99,6 +110,9 @@ impl Plan {
         args.opt("chardev", socket("qmp", files::QMP));
         args.opt("mon", "chardev=qmp,mode=control");
         args.opt("chardev", socket("console", files::CONSOLE));
+        for _ in 0..machine.soldered.as_ref().map_or(0, |board| board.serial_before) {
+            args.opt("serial", "null");
+        }
         args.opt("serial", "chardev:console");
         self.firmware(machine, &mut args);
         self.disks(&mut args);
@@ -110,7 +124,9 @@ impl Plan {
                 Props::word("virtio-net-pci").kv("id", "nic").kv("netdev", "net").kv("romfile", ""),
             );
         }
-        args.opt("device", "virtio-rng-pci,id=rng");
+        if machine.soldered.is_none() {
+            args.opt("device", "virtio-rng-pci,id=rng");
+        }
         if let Some(WatchdogName::I6300esb) = doc.watchdog {
             args.opt("device", "i6300esb,id=watchdog");
         }
@@ -121,6 +137,14 @@ impl Plan {
             args.opt("kernel", direct.kernel.as_os_str());
             args.opt("initrd", direct.initrd.as_os_str());
             args.opt("append", direct.append.as_str());
+        } else if let (Some(card), Some(board)) = (&self.card, &machine.soldered) {
+            args.opt("kernel", card.kernel.as_os_str());
+            if let Some(initrd) = &card.initrd {
+                args.opt("initrd", initrd.as_os_str());
+            }
+            args.opt("dtb", card.dtb.as_os_str());
+            let append = [card.append.as_str(), board.append, doc.kernel_args.as_str()];
+            args.opt("append", append.join(" ").trim());
         }
         if self.start == Start::Restored {
             args.opt("incoming", "defer");
@@ -129,7 +153,7 @@ impl Plan {
     }
 
     fn machine(&self, machine: &Machine) -> Props {
-        let name = format!("{}{}.{}", machine.versioned, self.version.major, self.version.minor);
+        let name = machine.qemu_name(self.version);
         machine.options.iter().fold(Props::word(&name), |props, (key, value)| props.kv(key, value))
     }
 
@@ -137,7 +161,7 @@ impl Plan {
         // A kernel of our own needs no firmware in flash.
         let firmware = machine.firmware(self.doc.firmware).filter(|_| self.doc.direct.is_none());
         match firmware.map(|firmware| &firmware.load) {
-            None | Some(Load::BuiltIn) => {}
+            None | Some(Load::BuiltIn | Load::Card) => {}
             Some(Load::Rom(file)) => args.opt("bios", *file),
             Some(Load::Flash { code, .. }) => {
                 let flash = |unit: &str| Props::word_kv("if", "pflash").kv("format", "raw").kv("unit", unit);
@@ -158,6 +182,12 @@ impl Plan {
         }
         // From 1: a kernel that QEMU loads itself has 0.
         for (index, (name, file, disk)) in (1..).zip(all) {
+            if disk.bus == DiskBus::SdCard {
+                // The board's own slot takes only this old form.
+                let card = Props::word_kv("if", "sd").kv("format", "raw").kv("id", &format!("disk-{name}"));
+                args.opt("drive", card.path("file", file));
+                continue;
+            }
             let (raw, drive) = (format!("{name}-file"), format!("{name}-disk"));
             args.opt(
                 "blockdev",
@@ -175,6 +205,7 @@ fn device(name: &str, drive: &str, disk: &DiskDoc, index: u32) -> Props {
         DiskBus::VirtioBlk => "virtio-blk-pci",
         DiskBus::Nvme => "nvme",
         DiskBus::UsbStorage => "usb-storage",
+        DiskBus::SdCard => "sd-card",
     };
     Props::word(kind)
         .kv("id", &format!("disk-{name}"))

@@ -15,6 +15,7 @@ fn plan(doc: MachineDoc) -> Plan {
         disk: "/s/main.img".into(),
         extra,
         start: Start::Cold,
+        card: None,
     }
 }
 
@@ -64,6 +65,24 @@ fn a_rom_flash_or_nothing_at_all_goes_before_the_boot_loader() {
     let text = lines(&plan(doc));
     assert!(text.ends_with("\n-kernel /k\n-initrd /i\n-append console=ttyS0 a,b\n"), "{text}");
     assert!(!text.contains("pflash") && !text.contains("netdev"), "{text}");
+}
+
+#[test]
+fn a_raspberry_pi_with_what_is_on_its_card() {
+    let mut doc = MachineDoc::new(MachineName::Raspi3b);
+    doc.cpus = 4;
+    doc.disk.bus = DiskBus::SdCard;
+    doc.network = NetworkDoc::None;
+    doc.kernel_args = "quiet".into();
+    doc.check().unwrap();
+    let mut plan = plan(doc);
+    plan.card = Some(crate::card::CardBoot {
+        kernel: "/s/card-kernel".into(),
+        initrd: Some("/s/card-initrd".into()),
+        dtb: "/s/card.dtb".into(),
+        append: "console=ttyS1,115200".into(),
+    });
+    assert_eq!(lines(&plan), include_str!("golden/raspi3b.txt"));
 }
 
 #[test]

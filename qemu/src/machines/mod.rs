@@ -1,11 +1,13 @@
 //! The types of machine, one file each: what they are called, need and offer.
 
 mod q35;
+mod raspi3b;
 mod virt;
 
 use shakedown_core::Arch;
 
 use crate::doc::{FirmwareName, MachineName};
+use crate::version::Version;
 
 /// A type of machine.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub struct Machine {
     pub program: &'static str,
     /// The Debian package of that program.
     pub package: &'static str,
-    /// Before the `MAJOR.MINOR` of the installed QEMU: the same machine for all of its patch levels.
+    /// Before the `MAJOR.MINOR` of the installed QEMU, where it has versions.
     pub versioned: &'static str,
     /// Further options of the machine, as they stand after its name.
     pub options: &'static [(&'static str, &'static str)],
@@ -30,6 +32,21 @@ pub struct Machine {
     pub firmwares: &'static [Firmware],
     /// The device that a screen hangs on.
     pub screen: &'static str,
+    /// What is as it is; `None` for a machine whose parts can be chosen.
+    pub soldered: Option<Soldered>,
+}
+
+/// A board whose parts are soldered on: nothing can be plugged in but its SD card.
+#[derive(Debug)]
+pub struct Soldered {
+    /// Its CPUs.
+    pub cpus: u8,
+    /// Bytes of its memory.
+    pub memory: u64,
+    /// Serial ports before that of the console.
+    pub serial_before: usize,
+    /// What its model needs among the kernel's arguments.
+    pub append: &'static str,
 }
 
 /// What runs before the boot loader.
@@ -43,7 +60,7 @@ pub struct Firmware {
     pub load: Load,
 }
 
-/// How QEMU gets a firmware.
+/// How QEMU gets a firmware, or what it does.
 #[derive(Debug)]
 pub enum Load {
     /// QEMU loads it by itself.
@@ -57,6 +74,8 @@ pub enum Load {
         /// Copied.
         vars: &'static str,
     },
+    /// Not at all: the rig reads the kernel off the card, as the firmware would.
+    Card,
 }
 
 impl Machine {
@@ -65,6 +84,15 @@ impl Machine {
         match name {
             MachineName::Q35 => &q35::Q35,
             MachineName::Virt => &virt::VIRT,
+            MachineName::Raspi3b => &raspi3b::RASPI3B,
+        }
+    }
+
+    /// What QEMU calls it: the same machine for all patch levels. A model of real hardware has one name.
+    pub fn qemu_name(&self, version: Version) -> String {
+        match self.soldered {
+            None => format!("{}{}.{}", self.versioned, version.major, version.minor),
+            Some(_) => self.versioned.to_owned(),
         }
     }
 

@@ -27,4 +27,5 @@ pub(super) static Q35: Machine = Machine {
         },
     ],
     screen: "VGA",
+    soldered: None,
 };

@@ -31,4 +31,5 @@ pub(super) static VIRT: Machine = Machine {
         },
     ],
     screen: "virtio-gpu-pci",
+    soldered: None,
 };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use shakedown_core::ExitCode;
 use shakedown_media::{ImageInfo, Table};
 
-use shakedown_os::Arch;
+use shakedown_os::Target;
 
 use crate::CliResult;
 use crate::compose::image::refused;
@@ -28,6 +28,9 @@ enum Command {
         /// The architecture.
         #[arg(long, value_enum, default_value = "amd64")]
         arch: ArchArg,
+        /// For this board instead, by its slug.
+        #[arg(long, value_name = "SLUG", conflicts_with = "arch")]
+        board: Option<String>,
         /// Build even when the cache has it.
         #[arg(long)]
         rebuild: bool,
@@ -55,18 +58,20 @@ enum ArchArg {
     All,
 }
 
-async fn build(arch: ArchArg, rebuild: bool, updates: bool) -> CliResult {
-    let arches: &[Arch] = match arch {
-        ArchArg::Amd64 => &[Arch::Amd64],
-        ArchArg::Arm64 => &[Arch::Arm64],
-        ArchArg::All => &[Arch::Amd64, Arch::Arm64],
+async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool) -> CliResult {
+    let one = board.map(reference::target).transpose()?;
+    let boards: &[Target] = match arch {
+        _ if one.is_some() => one.as_slice(),
+        ArchArg::Amd64 => &[Target::Amd64],
+        ArchArg::Arm64 => &[Target::Aarch64],
+        ArchArg::All => &[Target::Amd64, Target::Aarch64],
     };
     let by = reference::deadline(&cancelled_by_signals("stopping the build"));
-    for arch in arches {
-        let built = reference::build(*arch, rebuild, &by).await?;
+    for board in boards {
+        let built = reference::build(*board, rebuild, &by).await?;
         out!("{}", built.image.display());
         if updates {
-            for (role, file) in reference::updates(*arch, &reference::all_roles(), &by).await? {
+            for (role, file) in reference::updates(*board, &reference::all_roles(), &by).await? {
                 out!("{role}: {}", file.display());
             }
         }
@@ -76,9 +81,9 @@ async fn build(arch: ArchArg, rebuild: bool, updates: bool) -> CliResult {
 
 pub(super) fn run(args: Args) -> CliResult {
     match args.command {
-        Command::Build { arch, rebuild, updates } => {
+        Command::Build { arch, board, rebuild, updates } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(build(arch, rebuild, updates))
+            runtime.block_on(build(arch, board.as_deref(), rebuild, updates))
         }
         Command::Info { image, json } => {
             let scratch = shakedown_host::dirs::cache()?;

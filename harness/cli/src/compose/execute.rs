@@ -114,7 +114,8 @@ pub async fn execute(
     let path = folder::create(job.out, &run)?;
     let journal = std::fs::File::create(path.join("journal.jsonl"))?;
     let sink = JournalSink::new(&run, Box::new(journal), followers(&clock), clock.clone());
-    let spec = shakedown_boards::boot_spec(&board, &chosen.profile);
+    let profile = doc.offered(&chosen.profile);
+    let spec = shakedown_boards::boot_spec(&board, &profile);
     let mut head = head(&id, &board, chosen, job.selection, job.suites, job.command);
     let ask = slot::Ask {
         file: shakedown_host::lock::file_name(&rig.doc.value.rig, job.slot),
@@ -148,7 +149,7 @@ pub async fn execute(
     head.facts.extend(opened.slot.facts.clone());
     let request = Request {
         slot: opened.slot,
-        profile: chosen.profile.clone(),
+        profile,
         head,
         spec,
         image: chosen.identity.clone(),

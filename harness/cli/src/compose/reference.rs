@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::{Clock, Deadline, ExitCode, Pace, RealClock, Stop};
-use shakedown_os::{Arch, BuildError, BuildRequest, Built, Step, Variant};
+use shakedown_os::{BuildError, BuildRequest, Built, Step, Target, Variant};
 use tokio_util::sync::CancellationToken;
 
 use crate::CliError;
@@ -36,34 +36,41 @@ pub fn deadline(cancel: &CancellationToken) -> Deadline {
     Deadline::new("build of the reference OS", BUILD, Pace::Rig, clock, cancel.clone())
 }
 
+/// The board of this slug, if there is a reference OS for it.
+pub fn target(board: &str) -> Result<Target, CliError> {
+    Target::of_slug(board).ok_or_else(|| {
+        let known = Target::ALL.map(Target::slug).join(", ");
+        CliError::refused(format!("there is no reference OS for the board {board}"))
+            .hint(format!("name an image with --image FILE; there is one for {known}"))
+    })
+}
+
 /// The image for this board, built when it is not in the cache, and the companion files of these roles.
 pub async fn image(board: &str, roles: &BTreeSet<String>, by: &Deadline) -> Result<WithCompanions, CliError> {
-    let Some(arch) = Arch::of_board(board) else {
-        return Err(CliError::refused(format!("there is no reference OS for the board {board}"))
-            .hint("name an image with --image FILE"));
-    };
-    let built = build(arch, false, by).await?;
-    Ok((built.image, updates(arch, roles, by).await?))
+    let target = target(board)?;
+    let built = build(target, false, by).await?;
+    Ok((built.image, updates(target, roles, by).await?))
 }
 
 /// Builds the image, telling the steps on standard error.
-pub async fn build(arch: Arch, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
-    let request = BuildRequest { rebuild, ..request(arch)? };
+pub async fn build(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
+    let request = BuildRequest { rebuild, ..request(board)? };
     let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
     let from = if built.cached { "in the cache" } else { "built" };
-    err!("   reference OS {arch} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
+    err!("   reference OS {board} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
     Ok(built)
 }
 
-/// Builds the update files of these roles.
+/// Builds the update files of these roles; none for a board that cannot be updated.
 pub async fn updates(
-    arch: Arch,
+    board: Target,
     roles: &BTreeSet<String>,
     by: &Deadline,
 ) -> Result<BTreeMap<String, PathBuf>, CliError> {
     let mut files = BTreeMap::new();
-    for (role, variant) in UPDATES.into_iter().filter(|(role, _)| roles.contains(*role)) {
-        let request = BuildRequest { version: NEXT.to_owned(), variant, ..request(arch)? };
+    for (role, variant) in UPDATES.into_iter().filter(|(role, _)| board.has_slots() && roles.contains(*role))
+    {
+        let request = BuildRequest { version: NEXT.to_owned(), variant, ..request(board)? };
         let update = shakedown_os::build_update(&request, by, &tell).await.map_err(refused)?;
         files.insert(role.to_owned(), update.file);
     }
@@ -75,8 +82,8 @@ pub fn all_roles() -> BTreeSet<String> {
     UPDATES.iter().map(|(role, _)| (*role).to_owned()).collect()
 }
 
-fn request(arch: Arch) -> Result<BuildRequest, CliError> {
-    Ok(BuildRequest::new(arch, shakedown_host::dirs::cache()?.join("os")))
+fn request(board: Target) -> Result<BuildRequest, CliError> {
+    Ok(BuildRequest::new(board, shakedown_host::dirs::cache()?.join("os")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the builder's callback takes it so")]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use shakedown_boards::doc::SupportDoc;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
-use shakedown_core::{Board, Capability, Sha};
+use shakedown_core::{Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
 use shakedown_simulated::SimulationDoc;
@@ -63,8 +63,8 @@ pub struct SlotDoc {
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
-    /// What the board type has and this one cannot show: no antenna, an emulated machine without LEDs.
-    /// Cases that need it are skipped with that reason.
+    /// What the board type has, or its OS offers, and this one cannot show: no antenna, an emulated
+    /// machine without LEDs. Cases that need it are skipped with that reason.
     #[serde(default)]
     pub lacks: BTreeSet<String>,
 }
@@ -83,6 +83,16 @@ impl SlotDoc {
             limits: BTreeMap::new(),
             ..self
         }
+    }
+
+    /// What an OS offers here: less than elsewhere, where the slot lacks something for it.
+    pub fn offered(&self, profile: &Arc<OsProfile>) -> Arc<OsProfile> {
+        if profile.offers.iter().all(|word| !self.lacks.contains(&word.0)) {
+            return profile.clone();
+        }
+        let mut here = OsProfile::clone(profile);
+        here.offers.retain(|word| !self.lacks.contains(&word.0));
+        Arc::new(here)
     }
 
     /// What the hardware is wired to; `None` for a virtual machine and for a simulated DUT.
@@ -214,12 +224,20 @@ impl Rig {
         if slot.lacks.is_empty() {
             return Ok(board);
         }
+        let mut offered = BTreeSet::new();
+        for id in catalogue.profiles().map(str::to_owned).collect::<Vec<_>>() {
+            offered.extend(catalogue.profile(&id)?.offers.iter().cloned());
+        }
         let mut here = Board::clone(&board);
         for (index, word) in slot.lacks.iter().enumerate() {
-            if !here.capabilities.remove(&Capability::new(word.as_str())) {
-                let known = board.capabilities.iter().map(|known| known.0.clone());
+            let word_is = Capability::new(word.as_str());
+            if !here.capabilities.remove(&word_is) && !offered.contains(&word_is) {
+                let known = board.capabilities.iter().chain(&offered).map(|known| known.0.clone());
                 let field = format!("slots.{name}.lacks[{index}]");
-                return Err(self.doc.unknown_name(&field, "capability of the board", word, known).into());
+                return Err(self
+                    .doc
+                    .unknown_name(&field, "capability of the board or of an OS", word, known)
+                    .into());
             }
         }
         // What is shown without it is not shown with it.
