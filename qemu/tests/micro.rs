@@ -12,7 +12,10 @@ use std::time::Duration;
 use bench::{Bench, Counted, by, kit, scratch};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_conf::Bytes;
-use shakedown_core::{Arch, Board, Cursor, Event, Level, NetPath, ProcessState, SeenBy, Side, WaitEnd};
+use shakedown_core::{
+    Arch, Board, Cursor, Event, InfraKind, Level, NetPath, ProcessState, SeenBy, Side, WaitEnd,
+};
+use shakedown_host::bootloader::{Dialogue, Loader};
 use shakedown_host::{Tool, warden};
 use shakedown_qemu::doc::{DiskBus, DiskDoc, FirmwareName, MachineName, WatchdogName};
 use shakedown_qemu::micro::Kind;
@@ -44,6 +47,8 @@ fn main() {
         trial("a_screen_gives_a_picture", || run(screen())),
         trial("a_snapshot_goes_on_where_it_was_on_disks_of_its_own", || run(snapshot())),
         trial("every_firmware_starts", || run(firmwares())),
+        trial("a_boot_loader_is_interrupted_told_and_left", || run(dialogue())),
+        trial("a_boot_loader_that_is_missed_or_says_no_is_a_typed_fault", || run(dialogue_missed())),
         trial("dropped_qmp_calls_cost_nothing", || run(dropped_calls())),
         trial("the_guest_reaches_the_hosts_time", || run(time())),
         trial("a_qemu_that_cannot_start_says_why", || run(cannot_start())),
@@ -357,6 +362,66 @@ async fn time() {
 }
 
 /// Every firmware starts on the machine it is for. (SeaBIOS says nothing on a serial line.)
+/// U-Boot on an empty disk: it counts down, finds nothing and waits.
+async fn u_boot(name: &str) -> Bench {
+    let mut doc = MachineDoc::new(MachineName::Virt);
+    doc.firmware = Some(FirmwareName::UBoot);
+    doc.memory = Bytes(256 << 20);
+    doc.disk.size = Bytes(1 << 20);
+    let mut request = Bench::request(name);
+    request.board = Arc::new(Board { arch: Arch::Aarch64, ..shakedown_qemu::micro::board() });
+    Bench::at(request, &doc).await
+}
+
+async fn dialogue() {
+    let bench = u_boot("dialogue").await;
+    let console = bench.slot.console().unwrap();
+    bench.power(true).await.unwrap();
+    let (limit, loader) = (by("the dialogue", 120), Loader::u_boot());
+    let mut dialogue = Dialogue::interrupt(console, &loader, Cursor::default(), &limit).await.unwrap();
+    let version = dialogue.run("version", &limit).await.unwrap();
+    assert!(version.starts_with("U-Boot 20"), "{version}");
+    // Longer than the buffer of any UART, with everything that a command line of a kernel has.
+    let args =
+        format!("console=ttyAMA0,115200 root=PARTUUID=5d0f3c52 {}", "word=value ".repeat(12).trim_end());
+    dialogue.set("bootargs", &args, &limit).await.unwrap();
+    assert_eq!(dialogue.must("echo well", &limit).await.unwrap(), "well");
+    assert_eq!(dialogue.run("echo $bootargs", &limit).await.unwrap(), args);
+    // What it is told to boot with is what starts: here its own memory, anew.
+    let mut left = dialogue.leave("reset", &limit).await.unwrap();
+    bench.see(&mut left, "U-Boot 20[0-9]{2}", 60).await.unwrap();
+}
+
+async fn dialogue_missed() {
+    let bench = u_boot("dialogue-missed").await;
+    let console = bench.slot.console().unwrap();
+    bench.power(true).await.unwrap();
+    let (limit, loader) = (by("the dialogue", 120), Loader::u_boot());
+    let mut dialogue = Dialogue::interrupt(console, &loader, Cursor::default(), &limit).await.unwrap();
+    // It answered, and not with what was asked for.
+    let fault = dialogue.must("load virtio 0 0x40400000 none", &limit).await.unwrap_err();
+    assert_eq!((fault.kind, fault.op.as_str()), (InfraKind::Console, "run"), "{fault}");
+    assert!(fault.expected.contains("`load virtio 0 0x40400000 none` to succeed"), "{fault}");
+    let fault = dialogue.set("bootargs", "it's", &limit).await.unwrap_err();
+    assert_eq!(fault.kind, InfraKind::Config, "{fault}");
+    // Its countdown is over for this boot: bounded, and with what was seen last.
+    let late = console.log.here();
+    let short = by("the countdown", 2);
+    let fault = Dialogue::interrupt(console, &loader, late, &short).await.unwrap_err();
+    assert_eq!((fault.kind, fault.expected.as_str()), (InfraKind::Console, "its countdown"), "{fault}");
+    assert!(fault.stop.is_some(), "{fault}");
+    // Another prompt than it has.
+    let left = dialogue.leave("reset", &limit).await.unwrap();
+    let other = Loader { prompt: "barebox> $".into(), ..loader };
+    let fault = Dialogue::interrupt(console, &other, left, &limit).await.unwrap_err();
+    assert_eq!((fault.kind, fault.expected.as_str()), (InfraKind::Console, "its prompt"), "{fault}");
+    assert!(fault.stop.is_some_and(|stop| stop.to_string().contains("=>")), "the last line is told");
+    // A DUT that is off takes no word.
+    bench.power(false).await.unwrap();
+    let gone = Dialogue::interrupt(console, &Loader::u_boot(), console.log.here(), &by("off", 1)).await;
+    assert_eq!(gone.unwrap_err().kind, InfraKind::Console);
+}
+
 async fn firmwares() {
     for (name, machine, firmware, says) in [
         ("u-boot", MachineName::Virt, FirmwareName::UBoot, "U-Boot 20[0-9]{2}"),

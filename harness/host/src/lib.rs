@@ -9,10 +9,12 @@
 //! - [`SshShell`] and [`ConsoleShell`] are the two shells, [`HostShells`] makes them for the
 //!   runner; [`ssh::path`] looks without logging in.
 //! - [`fetch`]: files from web servers, fetched once and proven.
+//! - [`bootloader::Dialogue`] interrupts a boot loader on a console, sets its variables, boots.
 //! - [`KeyPair`], [`NtpServer`], [`dirs`]: a run's key, the host's time, where files go.
 
 #[doc(hidden)]
 pub mod bench;
+pub mod bootloader;
 pub mod console_login;
 pub mod dirs;
 pub mod fetch;

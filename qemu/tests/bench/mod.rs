@@ -62,8 +62,12 @@ impl Bench {
     }
 
     pub(crate) async fn of(name: &str, doc: &MachineDoc) -> Self {
+        Self::at(Self::request(name), doc).await
+    }
+
+    pub(crate) async fn at(request: SlotRequest, doc: &MachineDoc) -> Self {
         let events = Arc::new(Events::default());
-        let request = SlotRequest { sink: events.clone(), ..Self::request(name) };
+        let request = SlotRequest { sink: events.clone(), ..request };
         // One test runs two machines; the host's tokens may be fewer.
         let two = Tokens::new(shakedown_host::dirs::runtime().unwrap().join("qemus-of-tests"), 2);
         let (slot, handle) = open_with_tokens(doc, request, &two, &by("open the slot", 60)).await.unwrap();

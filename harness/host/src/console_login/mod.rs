@@ -11,7 +11,7 @@
 mod frame;
 mod login;
 mod script;
-mod typing;
+pub(crate) mod typing;
 
 use std::time::{Duration, Instant};
 

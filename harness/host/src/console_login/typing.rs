@@ -18,7 +18,7 @@ const SMALLEST: usize = 8;
 
 /// How large the pieces are on this line.
 #[derive(Debug)]
-pub(super) struct Typist {
+pub(crate) struct Typist {
     piece: usize,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn tx(console: &Console) -> Result<&dyn ConsoleTx, ShellError> {
     console.tx.as_deref().ok_or_else(|| ShellError::Rig(missing()))
 }
 
-pub(super) async fn send(console: &Console, bytes: &[u8], by: &Deadline) -> Result<(), ShellError> {
+pub(crate) async fn send(console: &Console, bytes: &[u8], by: &Deadline) -> Result<(), ShellError> {
     tx(console)?.send(bytes, by).await.map_err(ShellError::Rig)
 }
 
@@ -52,13 +52,18 @@ pub(super) async fn gently(console: &Console, text: &str, by: &Deadline) -> Resu
 }
 
 impl Typist {
+    /// One that never types more at once.
+    pub(crate) fn in_pieces(piece: usize) -> Self {
+        Self { piece }
+    }
+
     /// The line lost something: smaller pieces from now on.
     pub(super) fn slow_down(&mut self) {
         self.piece = (self.piece / 8).max(SMALLEST);
     }
 
     /// Types a line of printable ASCII and, when all of it was echoed, the end of the line.
-    pub(super) async fn line(
+    pub(crate) async fn line(
         &mut self,
         console: &Console,
         text: &str,
