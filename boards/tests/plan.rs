@@ -19,6 +19,7 @@ fn full() -> Shape {
         consoles: names(&["main"]),
         media: names(&["main"]),
         network: true,
+        charge: true,
     }
 }
 
@@ -109,6 +110,10 @@ fn the_steps_are_those_of_the_procedure() {
     ] {
         assert_eq!(steps(slug), want, "{slug}");
     }
+    // A machine that is a process has nothing to drain.
+    let process = Shape { charge: false, ..full() };
+    let planned = plan(&of("genericx86-64-ext").board, &process).unwrap().procedure;
+    assert!(acts(&planned).ends_with("power-off-installed main-away prove-internal"), "{}", acts(&planned));
     let mut board = (*of("generic-aarch64").board).clone();
     board.provision = Provision::Netboot;
     let netboot = ideal(&board).procedure;

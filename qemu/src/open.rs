@@ -107,6 +107,7 @@ pub(crate) async fn prepare(
         name: request.id.clone(),
         disk: disk("main"),
         extra: doc.extra_disks.keys().map(|name| (name.clone(), disk(&format!("extra-{name}")))).collect(),
+        away: BTreeSet::new(),
         start: Start::Cold,
         card: None,
     };
@@ -149,13 +150,13 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
     let guarded = |name: &str, line: Arc<dyn shakedown_core::Line>| {
         Guarded::new(name, line, LIMITS, request.fence.clone(), request.sink.clone())
     };
-    let disk = |file: &Path, size: u64| -> Arc<dyn Storage> {
-        Arc::new(Disk::new(unit.clone(), file.to_owned(), size))
+    let disk = |name: &str, file: &Path, size: u64| -> Arc<dyn Storage> {
+        Arc::new(Disk::new(unit.clone(), name, file.to_owned(), size))
     };
-    let mut media = BTreeMap::from([("main".to_owned(), disk(&unit.plan.disk, doc.disk.size.0))]);
+    let mut media = BTreeMap::from([("main".to_owned(), disk("main", &unit.plan.disk, doc.disk.size.0))]);
     for (name, file) in &unit.plan.extra {
         if let Some(extra) = doc.extra_disks.get(name) {
-            media.insert(name.clone(), disk(file, extra.size.0));
+            media.insert(name.clone(), disk(name, file, extra.size.0));
         }
     }
     let console = Console { log: unit.log.clone(), tx: Some(Arc::new(Keys::new(unit.clone()))) };

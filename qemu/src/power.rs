@@ -25,7 +25,11 @@ impl Line for Power {
     }
 
     fn read<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Level>> {
-        Box::pin(async move { Ok(Level::from(self.0.runs()? || in_use(&self.0.plan.disk))) })
+        Box::pin(async move {
+            let plan = &self.0.plan;
+            let mut files = std::iter::once(&plan.disk).chain(plan.extra.iter().map(|(_, file)| file));
+            Ok(Level::from(self.0.runs()? || files.any(|file| in_use(file))))
+        })
     }
 
     fn when_dropped(&self) -> Level {

@@ -11,21 +11,24 @@ use crate::power::in_use;
 use crate::unit::Unit;
 
 /// A disk. Without power it is the host's, unless it was switched to the DUT, as a card in a
-/// mux would be.
+/// mux would be. One that was switched back to the host is not in the machine at its next start;
+/// one that was never switched is.
 pub(crate) struct Disk {
     unit: Arc<Unit>,
+    name: String,
     file: PathBuf,
     size: u64,
     given: AtomicBool,
 }
 
 impl Disk {
-    pub(crate) fn new(unit: Arc<Unit>, file: PathBuf, size: u64) -> Self {
-        Self { unit, file, size, given: AtomicBool::new(false) }
+    pub(crate) fn new(unit: Arc<Unit>, name: &str, file: PathBuf, size: u64) -> Self {
+        Self { unit, name: name.to_owned(), file, size, given: AtomicBool::new(false) }
     }
 
     fn taken(&self) -> Rig<bool> {
-        Ok(self.unit.runs()? || in_use(&self.file))
+        let within = !self.unit.away().contains(&self.name);
+        Ok(within && self.unit.runs()? || in_use(&self.file))
     }
 
     fn here(&self) -> Rig<Side> {
@@ -54,14 +57,27 @@ impl Storage for Disk {
     fn switch<'a>(&'a self, to: Side, _by: &'a Deadline) -> Fut<'a, Rig<Side>> {
         Box::pin(async move {
             match to {
-                Side::Dut => self.given.store(true, Ordering::SeqCst),
+                // It goes in with the next start.
+                Side::Dut if self.unit.away().contains(&self.name) && self.unit.runs()? => {
+                    return Err(self
+                        .fault("switch")
+                        .expected("a machine that is off", "it was started without this disk")
+                        .hint("switch the power off first"));
+                }
+                Side::Dut => {
+                    self.given.store(true, Ordering::SeqCst);
+                    self.unit.away().remove(&self.name);
+                }
                 Side::Host | Side::Neither if self.taken()? => {
                     return Err(self
                         .fault("switch")
                         .expected("a machine that is off", "QEMU runs on it")
                         .hint("switch the power off first"));
                 }
-                Side::Host => self.given.store(false, Ordering::SeqCst),
+                Side::Host => {
+                    self.given.store(false, Ordering::SeqCst);
+                    self.unit.away().insert(self.name.clone());
+                }
                 Side::Neither | Side::Unknown => {
                     return Err(self.fault("switch").expected("host or DUT", format!("{to:?}")));
                 }

@@ -1,5 +1,6 @@
 //! One virtual machine over all of its power cycles.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Unit {
     pub(crate) pace: Arc<PaceGauge>,
     pub(crate) strain: Arc<Strain>,
     life: Mutex<Option<Life>>,
+    /// Disks by name that the next machine starts without.
+    away: Mutex<BTreeSet<String>>,
     /// One switching at a time.
     turn: tokio::sync::Mutex<()>,
     /// Held from the opening of the slot on, so that no run waits for a token in its middle.
@@ -74,6 +77,7 @@ impl Unit {
             pace: Arc::default(),
             strain: Arc::default(),
             life: Mutex::default(),
+            away: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             _token: parts.token,
         })
@@ -81,6 +85,11 @@ impl Unit {
 
     fn life(&self) -> MutexGuard<'_, Option<Life>> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Disks by name that are not in the machine: they were switched back to the host.
+    pub(crate) fn away(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last QEMU that was started, running or not.
@@ -118,9 +127,10 @@ impl Unit {
         }
         self.disks_are_free()?;
         self.log.reopen();
-        let mut plan = Plan { start, ..self.plan.clone() };
+        let mut plan = Plan { start, away: self.away().clone(), ..self.plan.clone() };
         if let Some(Firmware { load: Load::Card, .. }) =
             Machine::named(plan.doc.machine).firmware(plan.doc.firmware)
+            && !plan.away.contains("main")
         {
             plan.card = card::read(&plan.disk, &self.folder)?;
         }

@@ -30,6 +30,8 @@ pub struct Shape {
     pub media: BTreeSet<String>,
     /// There is a way to the DUT's network.
     pub network: bool,
+    /// Its supply holds charge after it was switched off: hardware does, a machine that is a process does not.
+    pub charge: bool,
 }
 
 /// Something that a rig is wired with for a board.
@@ -164,6 +166,9 @@ impl<'a> Builder<'a> {
     }
 
     fn drain(&mut self, at_least: Duration, board: &Board) {
+        if self.shape.is_some_and(|shape| !shape.charge) {
+            return;
+        }
         self.step("drain", Act::Drain, Shows::Elapsed, at_least.max(board.min_off), Redo::Step);
     }
 

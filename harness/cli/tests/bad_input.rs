@@ -657,8 +657,7 @@ async fn dry_runs() {
         &["x.img onto raspberrypi4-64 in desk/pi4, by sd-card", " 4. read-back-main: read `main` back"],
     );
     assert!(!card.out.contains("not built"), "{}", card.all());
-    let usb =
-        "usb-boot is planned, its execution is not built yet: step `set-boot-switch` (set `boot-switch`)";
+    let usb = "usb-boot is planned, its execution is not built yet: step `load` (run rpiboot: load the mass storage loader over USB)";
     place.run(&dry("cm4")).await.says(0, &["run rpiboot: load the mass storage loader over USB", usb]);
     place.run(&dry("nano")).await.says(
         2,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use shakedown::compose::rig::{Rig, RigDoc};
+use shakedown::compose::slot;
 use shakedown_boards::Catalogue;
 use shakedown_campaign::plan::PlanDoc;
 use shakedown_gate::policy::PolicyDoc;
@@ -52,7 +53,7 @@ fn the_examples_of_adding_a_board_are_accepted() {
 /// The page's board is accepted, and what the page says of it is so.
 #[test]
 fn the_example_of_porting_a_board_is_accepted() {
-    let [board] = &blocks("porting-a-board.md")[..] else { panic!("one block") };
+    let [board, rig] = &blocks("porting-a-board.md")[..] else { panic!("two blocks") };
     let place = tempfile::tempdir().unwrap();
     std::fs::create_dir(place.path().join("catalogue")).unwrap();
     std::fs::write(place.path().join("catalogue/my-gateway.yaml"), board).unwrap();
@@ -60,6 +61,18 @@ fn the_example_of_porting_a_board_is_accepted() {
     let found = own.resolved("my-gateway").unwrap();
     let told = shakedown_boards::explain(&found);
     assert!(told.contains("Provisioning: sd-card") && told.contains("boot loader      *unknown*"), "{told}");
+
+    // The slot that is installed can be.
+    let file = place.path().join("desk.yaml");
+    std::fs::write(&file, format!("rig: desk\n{rig}")).unwrap();
+    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+    let slot = &rig.doc.value.slots["box"];
+    let board = rig.board(&Catalogue::embedded(), "box", slot).unwrap_or_else(|error| panic!("{error}"));
+    rig.check("box", slot, &board).unwrap_or_else(|error| panic!("{error}"));
+    let procedure = slot::procedure("box", slot, &board);
+    let procedure = procedure.unwrap_or_else(|error| panic!("{error}"));
+    shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{why}"));
+    assert!(shakedown_runner::installs(&procedure));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shakedown_core::{Blame, BootReport, Cut, Event, Failure, Fault, InfraKind, Outcome, Sha, Sink};
+use shakedown_core::{Blame, BootReport, Cut, Event, Failure, Fault, InfraKind, Outcome, Payload, Sha, Sink};
 
 use shakedown_media::Identity as Identified;
 
@@ -42,7 +42,8 @@ pub(crate) async fn settle(
     control: &mut Control,
     open: Decision,
 ) -> Decision {
-    let Some(image) = control.image.take() else { return open };
+    // An installer's medium does not hold what boots: the control image would have to be installed.
+    let Some(image) = control.image.take().filter(|_| !dut.installed) else { return open };
     // The medium is about to be overwritten: what it can tell is read first.
     if let Err(fault) = collect::off_medium(dut, folder).await {
         sink.emit(Event::Trouble(fault));
@@ -113,6 +114,6 @@ async fn booted(
     provision::power_down(dut).await?;
     let provisioned = provision::write(dut, image, false, "control run", provision::WRITE).await?;
     *payload = Some(provisioned.written.payload());
-    provision::inject(dut, &[], provision::EDIT).await?;
+    provision::inject(dut, Payload::Image, &[], provision::EDIT).await?;
     Ok(provision::boot(dut, &provisioned, "control run").await)
 }

@@ -35,6 +35,8 @@ pub(crate) struct LiveDut {
     pub(crate) companions: BTreeMap<String, PathBuf>,
     pub(crate) offers: BTreeSet<Capability>,
     pub(crate) console: Console,
+    /// It boots from a medium of its own, which an installer wrote: the main one stays away.
+    pub(crate) installed: bool,
     /// Known-bad lines, then signs of a start; `None` where a pattern is not valid.
     pub(crate) alarms: Option<Patterns>,
     facts: BTreeMap<String, String>,
@@ -72,6 +74,8 @@ pub(crate) struct Parts {
     pub sink: Arc<dyn Sink>,
     /// Stops the run.
     pub cancel: CancellationToken,
+    /// It boots from a medium of its own.
+    pub installed: bool,
     /// The image's companion files by role.
     pub companions: BTreeMap<String, PathBuf>,
     /// Facts of the run: version, image; the profile's and the identity's are added.
@@ -81,7 +85,8 @@ pub(crate) struct Parts {
 impl LiveDut {
     /// Needs a main console: without one there is no proof of a boot.
     pub(crate) fn new(parts: Parts, waiting: Waiting) -> Rig<Self> {
-        let Parts { slot, profile, spec, identity, shells, sink, cancel, companions, facts: run } = parts;
+        let Parts { slot, profile, spec, identity, shells, sink, cancel, installed, companions, facts: run } =
+            parts;
         let Some(console) = slot.console().cloned() else {
             return Err(Fault::new(InfraKind::Config, "slot", "watch a boot on", &slot.id).expected(
                 "a console named `main`",
@@ -105,6 +110,7 @@ impl LiveDut {
             companions,
             offers,
             console,
+            installed,
             alarms,
             facts,
             state: Mutex::default(),

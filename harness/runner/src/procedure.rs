@@ -7,15 +7,45 @@ use shakedown_core::{Act, Payload, Procedure, ProvStep, Side};
 /// The medium that a run writes and boots from.
 const MAIN: &str = "main";
 
-/// Steps that are done as one.
+/// A step of the runner's own: one of the procedure's, or several that are done as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
+pub(crate) struct Work {
+    /// The name under which it is told.
+    pub(crate) name: String,
+    /// The longest time.
+    pub(crate) within: Duration,
+    /// What is done.
+    pub(crate) does: Does,
+}
+
+/// What is done in a step of the runner's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Does {
     /// The supply off, with its proof.
-    PowerOff(Duration),
+    PowerOff,
     /// To the host's side, written, read back: one proof.
-    Write(Duration),
-    /// The run's names and keys.
-    Configure(Duration),
+    Write,
+    /// The run's names and keys, onto what was written last.
+    Configure(Payload),
+    /// The medium to the DUT, for the installer to boot from.
+    Give,
+    /// A jumper, button or switch.
+    Output {
+        /// Its name in the rig file.
+        name: String,
+        /// Held, closed or set.
+        on: bool,
+    },
+    /// The supply on: the installer starts.
+    PowerOn,
+    /// The installer switches the DUT off.
+    AwaitOff,
+    /// The installer's medium back to the host.
+    TakeAway,
+    /// The time passes with the supply proven off.
+    Drain,
+    /// After the boot: the running system says what it runs from.
+    ProveInternal(Vec<String>),
 }
 
 /// Why a procedure is not executed.
@@ -55,10 +85,17 @@ pub fn executable(procedure: &Procedure) -> Result<(), NotExecuted> {
     works(procedure).map(drop)
 }
 
-/// The works of a procedure, in order. The medium goes to the DUT with the boot, whose first act that is.
+/// Whether the DUT boots from a medium of its own, which an installer writes.
+pub fn installs(procedure: &Procedure) -> bool {
+    procedure.steps.iter().any(|step| step.act == Act::AwaitOff)
+}
+
+/// The works of a procedure, in order. A medium that the DUT boots from goes to it with the boot,
+/// whose first act that is.
 pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
-    let mut works = Vec::new();
+    let mut works: Vec<Work> = Vec::new();
     let mut rest = procedure.steps.as_slice();
+    let mut payload = Payload::Image;
     while let Some((step, after)) = rest.split_first() {
         let not_built = || NotExecuted::NotBuilt {
             kind: procedure.kind,
@@ -66,35 +103,87 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
             act: step.act.to_string(),
         };
         rest = after;
-        match &step.act {
-            Act::PowerOff if works.is_empty() => works.push(Work::PowerOff(step.within)),
-            Act::Switch { medium, to: Side::Host } if medium == MAIN => {
-                let Some(next) = after.first().filter(|next| is_write(next)) else { return Err(not_built()) };
-                let back = after.get(1).map(|step| &step.act);
-                if back != Some(&Act::ReadBack { medium: MAIN.to_owned() }) {
-                    return Err(NotExecuted::Unproven { what: "what is written is not read back" });
+        let (mut name, mut within) = (step.id.replace('-', " "), step.within);
+        let does = match &step.act {
+            Act::PowerOff => Does::PowerOff,
+            Act::Switch { medium, to: Side::Host } if medium == MAIN => match after.first() {
+                Some(ProvStep { act: Act::Write { medium, payload: what }, within: time, .. })
+                    if medium == MAIN =>
+                {
+                    if after.get(1).map(|step| &step.act) != Some(&Act::ReadBack { medium: MAIN.to_owned() })
+                    {
+                        return Err(NotExecuted::Unproven { what: "what is written is not read back" });
+                    }
+                    rest = &after[2..];
+                    payload = *what;
+                    (name, within) = (written_as(payload).to_owned(), *time);
+                    Does::Write
                 }
-                works.push(Work::Write(next.within));
-                rest = &after[2..];
+                _ if done(&works, &Does::AwaitOff) => Does::TakeAway,
+                _ => return Err(not_built()),
+            },
+            Act::Configure { medium } if medium == MAIN => {
+                "inject identity".clone_into(&mut name);
+                Does::Configure(payload)
             }
-            Act::Configure { medium } if medium == MAIN => works.push(Work::Configure(step.within)),
-            Act::Switch { medium, to: Side::Dut } if medium == MAIN && after.is_empty() => {}
+            Act::Switch { medium, to: Side::Dut } if medium == MAIN => {
+                if after.is_empty() {
+                    continue;
+                }
+                Does::Give
+            }
+            Act::Output { name, on } => Does::Output { name: name.clone(), on: *on },
+            Act::PowerOn => Does::PowerOn,
+            Act::AwaitOff => Does::AwaitOff,
+            Act::Drain => Does::Drain,
+            Act::ProveInternal { target } if after.is_empty() => Does::ProveInternal(target.clone()),
             _ => return Err(not_built()),
-        }
+        };
+        works.push(Work { name, within, does });
     }
-    if !matches!(works.first(), Some(Work::PowerOff(_))) {
-        return Err(NotExecuted::Unproven {
-            what: "nothing shows that the DUT is off while its medium is written",
-        });
-    }
-    if !works.iter().any(|work| matches!(work, Work::Write(_))) {
-        return Err(NotExecuted::Unproven { what: "nothing is written" });
-    }
-    Ok(works)
+    prove_enough(&works, payload).map_or(Ok(works), |what| Err(NotExecuted::Unproven { what }))
 }
 
-fn is_write(step: &ProvStep) -> bool {
-    matches!(&step.act, Act::Write { medium, payload: Payload::Image } if medium == MAIN)
+/// The step's name in the journal.
+fn written_as(payload: Payload) -> &'static str {
+    match payload {
+        Payload::Image => "write image",
+        Payload::Installer => "write installer",
+    }
+}
+
+fn done(works: &[Work], what: &Does) -> bool {
+    works.iter().any(|work| work.does == *what)
+}
+
+/// What is missing, if anything is: each of these steps is what the ones behind it rely on.
+fn prove_enough(works: &[Work], payload: Payload) -> Option<&'static str> {
+    let place = |wanted: fn(&Does) -> bool| works.iter().position(|work| wanted(&work.does));
+    if !matches!(works.first(), Some(Work { does: Does::PowerOff, .. })) {
+        return Some("nothing shows that the DUT is off while its medium is written");
+    }
+    let Some(written) = place(|does| *does == Does::Write) else { return Some("nothing is written") };
+    let ran = place(|does| *does == Does::PowerOn);
+    if payload == Payload::Image && ran.is_none() {
+        return None;
+    }
+    // From here on an installer runs: its end is seen, the supply is off, its medium is gone, and what
+    // boots then says what it is.
+    let gives = place(|does| *does == Does::Give);
+    let off = place(|does| *does == Does::AwaitOff);
+    let away = place(|does| *does == Does::TakeAway);
+    let proves = place(|does| matches!(does, Does::ProveInternal(_)));
+    let cut = works.iter().rposition(|work| work.does == Does::PowerOff);
+    let steps = [
+        (Some(written), ""),
+        (gives, "the DUT does not get the installer's medium"),
+        (ran, "nothing starts the installer"),
+        (off, "nothing waits for the installer's end"),
+        (cut, "nothing shows that the DUT is off when the installer's medium is taken away"),
+        (away, "the installer's medium is not taken away"),
+        (proves, "nothing proves what the installer did"),
+    ];
+    steps.windows(2).find(|pair| pair[1].0.is_none_or(|at| Some(at) < pair[0].0)).map(|pair| pair[1].1)
 }
 
 #[cfg(test)]
@@ -109,23 +198,86 @@ mod tests {
     }
 
     fn card() -> Procedure {
+        Procedure { kind: "sd-card", steps: medium(Payload::Image), unknown: vec![] }
+    }
+
+    fn medium(payload: Payload) -> Vec<ProvStep> {
         let medium = || MAIN.to_owned();
-        let steps = vec![
+        vec![
             step("power-off", Act::PowerOff),
             step("main-to-host", Act::Switch { medium: medium(), to: Side::Host }),
-            step("write-main", Act::Write { medium: medium(), payload: Payload::Image }),
+            step("write-main", Act::Write { medium: medium(), payload }),
             step("read-back-main", Act::ReadBack { medium: medium() }),
             step("configure-main", Act::Configure { medium: medium() }),
             step("main-to-dut", Act::Switch { medium: medium(), to: Side::Dut }),
-        ];
-        Procedure { kind: "sd-card", steps, unknown: vec![] }
+        ]
+    }
+
+    /// As the boards' planner makes it.
+    fn flasher() -> Procedure {
+        let output = |on| Act::Output { name: "boot-switch".into(), on };
+        let mut steps = medium(Payload::Installer);
+        steps.extend([
+            step("set-boot-switch", output(true)),
+            step("power-on", Act::PowerOn),
+            step("await-off", Act::AwaitOff),
+            step("power-off-installed", Act::PowerOff),
+            step("release-boot-switch", output(false)),
+            step("main-away", Act::Switch { medium: MAIN.into(), to: Side::Host }),
+            step("drain", Act::Drain),
+            step("prove-internal", Act::ProveInternal { target: vec!["nvme0n1".into()] }),
+        ]);
+        Procedure { kind: "flasher", steps, unknown: vec![] }
+    }
+
+    #[test]
+    fn an_installer_is_executed_step_by_step() {
+        let works = works(&flasher()).unwrap();
+        let names: Vec<_> = works.iter().map(|work| work.name.as_str()).collect();
+        assert_eq!(
+            names.join(", "),
+            "power off, write installer, inject identity, main to dut, set boot switch, power on, await off, \
+             power off installed, release boot switch, main away, drain, prove internal"
+        );
+        assert!(installs(&flasher()));
+    }
+
+    #[test]
+    fn an_installer_without_any_of_its_proofs_is_not_executed() {
+        for (id, want) in [
+            ("power-off", "nothing shows that the DUT is off while its medium is written"),
+            ("read-back-main", "what is written is not read back"),
+            ("main-to-dut", "the DUT does not get the installer's medium"),
+            ("power-on", "nothing starts the installer"),
+            ("await-off", "nothing waits for the installer's end"),
+            (
+                "power-off-installed",
+                "nothing shows that the DUT is off when the installer's medium is taken away",
+            ),
+            ("main-away", "the installer's medium is not taken away"),
+            ("prove-internal", "nothing proves what the installer did"),
+        ] {
+            let mut procedure = flasher();
+            procedure.steps.retain(|step| step.id != id);
+            let got = executable(&procedure);
+            match (id, got) {
+                // Without an end to wait for, the medium's way back is no step that there is.
+                ("await-off", Err(NotExecuted::NotBuilt { step, .. })) => assert_eq!(step, "main-away"),
+                (_, got) => assert_eq!(got, Err(NotExecuted::Unproven { what: want }), "{id}"),
+            }
+        }
     }
 
     #[test]
     fn a_card_is_executed_with_the_times_of_its_steps() {
-        let within = Duration::from_secs(7);
-        let want = [Work::PowerOff(within), Work::Write(within), Work::Configure(within)];
+        let work = |name: &str, does| Work { name: name.into(), within: Duration::from_secs(7), does };
+        let want = [
+            work("power off", Does::PowerOff),
+            work("write image", Does::Write),
+            work("inject identity", Does::Configure(Payload::Image)),
+        ];
         assert_eq!(works(&card()).unwrap(), want);
+        assert!(!installs(&card()));
     }
 
     #[test]
@@ -145,13 +297,12 @@ mod tests {
     #[test]
     fn what_is_not_built_is_said_before_anything_is_done() {
         let mut procedure = card();
-        procedure.kind = "flasher";
-        procedure.steps.push(step("await-off", Act::AwaitOff));
-        // The medium goes away in mid-procedure: that is no boot.
+        procedure.kind = "netboot";
+        procedure.steps.push(step("serve", Act::Serve));
         let error = executable(&procedure).unwrap_err().to_string();
         assert_eq!(
             error,
-            "flasher is planned, its execution is not built yet: step `main-to-dut` (give medium `main` to the DUT)"
+            "netboot is planned, its execution is not built yet: step `serve` (serve the boot files over TFTP)"
         );
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cut, Event, Fault, InfraKind, Level, Mark, OsProfile, Proof, Resets, SeenBy, Side, Stop,
-    Storage,
+    BootReport, Cursor, Cut, Event, Fault, InfraKind, Level, Mark, OsProfile, Payload, Proof, Resets, SeenBy,
+    Side, Stop, Storage,
 };
 use shakedown_media::{
     EditError, FsError, Identity as Identified, ImageSource, Mutable, Select, WriteError, Written,
@@ -17,12 +17,13 @@ use shakedown_media::{
 
 use crate::climb::{self, Ascent};
 use crate::dut::LiveDut;
+use crate::installer;
 use crate::thread::on_thread;
 use crate::waiting::Timed;
 
 /// A mux settles within 5 s (USB-SD-Mux: 1 s by its protocol; SDWire: 2-3 s until the reader is back).
 /// A person at a bench supply needs longer.
-const SWITCH: Duration = Duration::from_secs(120);
+pub(crate) const SWITCH: Duration = Duration::from_secs(120);
 /// 20 MB/s is a slow card; 64 GiB at that speed is an hour.
 pub(crate) const WRITE: Duration = Duration::from_secs(3600);
 /// A few sectors of the boot partition; a slow card needs a second for them.
@@ -77,8 +78,16 @@ pub(crate) enum ProvisionError {
     NotHeld(String),
     /// The rig broke.
     Fault(Box<Fault>),
+    /// The DUT's own part did not come about: the adjudicator looks at what the console said since.
+    Dut(Box<(Cut, Cursor)>),
     /// The run was interrupted.
     Cancelled,
+}
+
+impl ProvisionError {
+    pub(crate) fn dut(cut: Cut, since: Cursor) -> Self {
+        Self::Dut(Box::new((cut, since)))
+    }
 }
 
 impl std::fmt::Display for ProvisionError {
@@ -86,6 +95,7 @@ impl std::fmt::Display for ProvisionError {
         match self {
             Self::Refused(why) | Self::NotHeld(why) => f.write_str(why),
             Self::Fault(fault) => fault.fmt(f),
+            Self::Dut(ended) => write!(f, "{:?}", ended.0),
             Self::Cancelled => f.write_str("interrupted"),
         }
     }
@@ -128,7 +138,7 @@ pub(crate) async fn write(
     dut: &LiveDut,
     image: &Arc<Identified>,
     only_prove: bool,
-    step: &'static str,
+    step: &str,
     within: Duration,
 ) -> Result<Provisioned, ProvisionError> {
     let storage = medium(dut)?;
@@ -136,7 +146,7 @@ pub(crate) async fn write(
     to_side(storage.as_ref(), Side::Host, &by).await?;
     let by = dut.wait(step, within).at_rig_pace();
     let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
-    let (sink, image, limit) = (dut.sink.clone(), image.clone(), by.clone());
+    let (sink, image, limit, name) = (dut.sink.clone(), image.clone(), by.clone(), step.to_owned());
     let mutable = mutable(&dut.profile);
     let far = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let so_far = far.clone();
@@ -149,7 +159,7 @@ pub(crate) async fn write(
             so_far[1].store(total, Ordering::Relaxed);
             if limit.clock().now().since(last) >= PROGRESS {
                 last = limit.clock().now();
-                sink.emit(Event::Progress { step: step.into(), done, total });
+                sink.emit(Event::Progress { step: name.clone(), done, total });
             }
             if limit.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -177,7 +187,9 @@ pub(crate) async fn write(
 /// What the OS writes on its medium: all but its roots, the configuration document, and what it
 /// keeps on the boot partition for itself.
 fn mutable(profile: &OsProfile) -> Mutable {
-    let own = profile.partitions.iter().filter(|(role, _)| *role != "boot" && !role.starts_with("root"));
+    let own = profile.partitions.iter().filter(|(role, _)| {
+        !["boot", installer::BOOT_ROLE].contains(&role.as_str()) && !role.starts_with("root")
+    });
     let kept = profile.evidence.iter().filter_map(|place| place.strip_prefix("boot:"));
     let files: BTreeSet<_> = kept
         .chain(Some(profile.config.file.as_str()))
@@ -193,6 +205,7 @@ fn mutable(profile: &OsProfile) -> Mutable {
 /// Puts this run's identity into the configuration document on the boot partition; returns what proves it.
 pub(crate) async fn inject(
     dut: &LiveDut,
+    payload: Payload,
     extra: &[(String, String)],
     within: Duration,
 ) -> Result<String, ProvisionError> {
@@ -201,7 +214,10 @@ pub(crate) async fn inject(
     let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
     let by = dut.wait("the configuration on the medium", within).at_rig_pace();
     let edits = dut.identity.edits(&dut.profile, extra);
-    let boot = Select::Label(dut.profile.partitions.get("boot").cloned().unwrap_or_default());
+    let partitions = &dut.profile.partitions;
+    // An installer hands its own document over to what it installs.
+    let own = partitions.get(installer::BOOT_ROLE).filter(|_| payload == Payload::Installer);
+    let boot = Select::Label(own.or(partitions.get("boot")).cloned().unwrap_or_default());
     let file = dut.profile.config.file.clone();
     let work = move || {
         let keys: Vec<_> = edits.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -224,9 +240,10 @@ pub(crate) async fn boot(dut: &LiveDut, provisioned: &Provisioned, how: &str) ->
 }
 
 async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
-    let storage = medium(dut)?;
-    let switch = dut.wait("the medium on the DUT's side", SWITCH).at_rig_pace();
-    to_side(storage.as_ref(), Side::Dut, &switch).await?;
+    // A medium of its own stays with the DUT; the installer's stays away.
+    if !dut.installed {
+        to_dut(dut, SWITCH).await?;
+    }
     let Some(power) = &dut.slot.power else {
         return Err(Cut::Rig(
             Fault::new(InfraKind::Config, "slot", "switch on", &dut.slot.id)
@@ -243,6 +260,14 @@ async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
     let whole: Duration = dut.spec.stages.iter().map(|stage| stage.within).sum();
     let by = dut.wait("ready", whole);
     climb::climb(dut, &Ascent { how, since, began, from_power: true, allowed: &Resets::default() }, &by).await
+}
+
+/// The main medium to the DUT.
+pub(crate) async fn to_dut(dut: &LiveDut, within: Duration) -> Result<String, Fault> {
+    let storage = medium(dut)?;
+    let by = dut.wait("the medium on the DUT's side", within).at_rig_pace();
+    to_side(storage.as_ref(), Side::Dut, &by).await?;
+    Ok(format!("{} {} is on the DUT's side", storage.driver(), storage.endpoint()))
 }
 
 /// Recovery: off, on, up. For a DUT that a case left dead.
@@ -298,6 +323,21 @@ async fn silence(dut: &LiveDut, output: &str) -> Result<Duration, Fault> {
     }
 }
 
+/// A jumper, button or switch of the slot.
+pub(crate) async fn set_output(
+    dut: &LiveDut,
+    name: &str,
+    on: bool,
+    within: Duration,
+) -> Result<String, Fault> {
+    let Some(output) = dut.slot.outputs.get(name) else {
+        return Err(Fault::new(InfraKind::Config, "slot", "switch", name)
+            .expected("an output of this name in the rig file", "none"));
+    };
+    let by = dut.wait(name, within).at_rig_pace();
+    Ok(dut.waiting.on(output.set(on, &by)).await?.to_string())
+}
+
 /// Every output at the level that its limits call safe, and what proves it.
 pub(crate) async fn make_safe(dut: &LiveDut, keep: bool) -> Result<String, Fault> {
     let mut proofs = Vec::new();
@@ -325,14 +365,18 @@ pub(crate) async fn make_safe(dut: &LiveDut, keep: bool) -> Result<String, Fault
     Ok(proofs.join("; "))
 }
 
-fn medium(dut: &LiveDut) -> Result<Arc<dyn Storage>, Fault> {
+pub(crate) fn medium(dut: &LiveDut) -> Result<Arc<dyn Storage>, Fault> {
     dut.slot.media.get("main").cloned().ok_or_else(|| {
         Fault::new(InfraKind::Config, "slot", "find the medium of", &dut.slot.id)
             .expected("a medium named `main`", format!("{:?}", dut.slot.media.keys().collect::<Vec<_>>()))
     })
 }
 
-async fn to_side(storage: &dyn Storage, side: Side, by: &shakedown_core::Deadline) -> Result<(), Fault> {
+pub(crate) async fn to_side(
+    storage: &dyn Storage,
+    side: Side,
+    by: &shakedown_core::Deadline,
+) -> Result<(), Fault> {
     if storage.side(by).await? == side {
         return Ok(());
     }

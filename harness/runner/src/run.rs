@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use shakedown_core::event::Planned;
 use shakedown_core::{
-    Blame, BootSpec, Case, CaseId, Cut, Effect, Event, ExitCode, Failure, Fault, Ledger, OsProfile, Outcome,
-    Procedure, Shells, Sink, Slot, event,
+    Blame, BootSpec, Case, CaseId, Cut, Dut, Effect, Event, ExitCode, Failure, Fault, Ledger, OsProfile,
+    Outcome, Procedure, Shells, Sink, Slot, event,
 };
 use shakedown_media::Identity as Identified;
 use tokio_util::sync::CancellationToken;
@@ -20,11 +20,11 @@ use crate::folder::RunFolder;
 use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
-use crate::procedure::{Work, works};
+use crate::procedure::{Does, Work, installs, works};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
 use crate::waiting::Waiting;
-use crate::{collect, control};
+use crate::{collect, control, installer};
 
 pub use shakedown_core::ledger::BOOT;
 
@@ -155,10 +155,15 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     facts.insert("image".into(), head.image.payload.to_string());
     facts.insert("cold-boots".into(), cold_boots.to_string());
     let mut extra = Vec::new();
+    let (mut spec, installed) = (spec, installs(&procedure));
+    if installed {
+        installer::expects_no_installer(&mut spec, &profile);
+    }
     let parts = Parts {
         slot,
         profile,
         spec,
+        installed,
         identity,
         shells,
         sink: sink.clone(),
@@ -184,8 +189,12 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let mut executor = Executor::new(&dut, &sink, repeat);
     let mut control = Control { image: control, written: false };
     let halted = match provision(&dut, &sink, &procedure, &image, no_flash, &extra).await {
-        Ok(provisioned) => {
-            climb_and_run(&dut, &sink, &folder, &mut executor, &provisioned, &cases, &mut control).await
+        Ok((provisioned, proves)) => {
+            let climbed = climb(&dut, &sink, &folder, &mut executor, &provisioned, &mut control).await;
+            match climbed {
+                Ok(()) => prove_and_run(&dut, &sink, &mut executor, proves, &cases).await,
+                Err(halt) => Err(halt),
+            }
         }
         Err(Stopped::Interrupted) => Err(Halt::Interrupted),
         Err(Stopped::Journal) => Err(Halt::Journal),
@@ -283,47 +292,76 @@ async fn provision(
     image: &Arc<Identified>,
     no_flash: bool,
     extra: &[(String, String)],
-) -> Result<Provisioned, Stopped> {
+) -> Result<(Provisioned, Proves), Stopped> {
     let works = match works(procedure) {
         Ok(works) => works,
-        Err(why) => {
-            return step(dut, sink, "plan", async { Err(ProvisionError::Refused(why.to_string())) }).await;
-        }
+        Err(why) => return refuse(dut, sink, why.to_string()).await,
     };
-    let mut provisioned = None;
-    for work in works {
-        match work {
+    let version = dut.facts().get("version").is_some_and(|version| !version.is_empty());
+    if dut.installed && !version {
+        let why = "the image shows no version: nothing could prove that it is what the installer left behind";
+        return refuse(dut, sink, why.to_owned()).await;
+    }
+    let (mut written, mut proves, mut since) = (None, None, dut.console.log.here());
+    for Work { name, within, does } in works {
+        let name = if no_flash && does == Does::Write { "prove image" } else { name.as_str() };
+        match does {
             // A DUT that is on would not give its medium away, and nothing may write under it.
-            Work::PowerOff(within) => {
-                step(dut, sink, "power off", async {
+            Does::PowerOff => {
+                step(dut, sink, name, async {
                     let proof = provision::power_down_within(dut, within).await?;
                     Ok(((), provision::how_off(proof.as_ref())))
                 })
                 .await?;
             }
-            Work::Write(within) => {
-                let name = if no_flash { "prove image" } else { "write image" };
-                let written = step(dut, sink, name, async {
+            Does::Write => {
+                let work = async {
                     let provisioned = provision::write(dut, image, no_flash, name, within).await?;
                     let proof = provisioned.proof();
                     Ok((provisioned, proof))
-                });
-                provisioned = Some(written.await?);
+                };
+                written = Some(step(dut, sink, name, work).await?);
             }
-            Work::Configure(within) => {
-                step(dut, sink, "inject identity", async {
-                    let proof = provision::inject(dut, extra, within).await?;
-                    Ok(((), proof))
-                })
-                .await?;
+            Does::Configure(payload) => {
+                let work = provision::inject(dut, payload, extra, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
             }
+            Does::Give => {
+                let work = provision::to_dut(dut, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::Output { name: output, on } => {
+                let work = provision::set_output(dut, &output, on, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::PowerOn => since = step(dut, sink, name, installer::start(dut, within)).await?,
+            Does::AwaitOff => {
+                let work = installer::await_off(dut, since, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::TakeAway => {
+                let work = installer::take_away(dut, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::Drain => {
+                let work = installer::drain(dut, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            // After the boot.
+            Does::ProveInternal(target) => proves = Some((name.to_owned(), target, within)),
         }
     }
-    if let Some(provisioned) = provisioned {
-        return Ok(provisioned);
+    match written {
+        Some(written) => Ok((written, proves)),
+        None => refuse(dut, sink, "the procedure writes nothing".to_owned()).await,
     }
-    let nothing = ProvisionError::Refused("the procedure writes nothing".to_owned());
-    step(dut, sink, "plan", async { Err(nothing) }).await
+}
+
+/// A step behind the boot: its name, the internal media that count, the longest time.
+type Proves = Option<(String, Vec<String>, Duration)>;
+
+async fn refuse<T>(dut: &LiveDut, sink: &JournalSink, why: String) -> Result<T, Stopped> {
+    step(dut, sink, "plan", async { Err(ProvisionError::Refused(why)) }).await
 }
 
 async fn step<T>(
@@ -361,6 +399,11 @@ async fn step<T>(
                 adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy());
             (outcome, blame, because)
         }
+        Err(ProvisionError::Dut(ended)) => {
+            let (cut, since) = *ended;
+            let Decision { outcome, blame, because } = adjudicate(&cut, &observe(dut, since).await);
+            (outcome, blame, because)
+        }
     };
     if dut.cancel.is_cancelled() {
         return Err(Stopped::Interrupted);
@@ -375,13 +418,12 @@ fn fail_step(sink: &JournalSink, step: &str, outcome: Outcome, blame: Blame, bec
     sink.emit(Event::StepFailed { step, outcome, blame, because, took });
 }
 
-async fn climb_and_run(
+async fn climb(
     dut: &Arc<LiveDut>,
     sink: &Arc<JournalSink>,
     folder: &RunFolder,
     executor: &mut Executor<'_>,
     provisioned: &Provisioned,
-    cases: &[Arc<dyn Case>],
     control: &mut Control,
 ) -> Result<(), Halt> {
     let case = CaseId(BOOT.into());
@@ -405,7 +447,26 @@ async fn climb_and_run(
     if dut.cancel.is_cancelled() {
         return Err(Halt::Interrupted);
     }
-    sink.health().map_err(|_| Halt::Journal)?;
+    sink.health().map_err(|_| Halt::Journal)
+}
+
+/// What an installer left behind is proven by what booted, before anything is asked about it.
+async fn prove_and_run(
+    dut: &Arc<LiveDut>,
+    sink: &JournalSink,
+    executor: &mut Executor<'_>,
+    proves: Proves,
+    cases: &[Arc<dyn Case>],
+) -> Result<(), Halt> {
+    if let (Some((name, target, within)), None) = (proves, &executor.blocked) {
+        let work = installer::prove(dut, &target, within);
+        match step(dut, sink, &name, async { Ok(((), work.await?)) }).await {
+            Ok(()) => {}
+            Err(Stopped::Interrupted) => return Err(Halt::Interrupted),
+            Err(Stopped::Journal) => return Err(Halt::Journal),
+            Err(Stopped::Failed(step)) => executor.blocked = Some(step),
+        }
+    }
     executor.run(cases).await
 }
 
@@ -438,6 +499,8 @@ async fn collect_all(dut: &Arc<LiveDut>, folder: &RunFolder, control: &Control, 
         let logs = collect::over_console(dut, folder).await;
         let medium = if keep {
             "its medium cannot be read while it stays on".to_owned()
+        } else if dut.installed {
+            "its own medium cannot be read from here".to_owned()
         } else {
             match collect::off_medium(dut, folder).await {
                 Ok(files) => format!("read {files} file(s) off the medium"),

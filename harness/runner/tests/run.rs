@@ -406,7 +406,7 @@ async fn a_medium_that_was_booted_is_proven_without_writing_it() {
     let (second, ledger) = sim.run().await;
     assert_eq!((first, second), (ExitCode::Ok, ExitCode::Ok), "{ledger:#?}");
     let said = proof(&ledger, "prove image");
-    let what = "not written: partition table, the boot code, partition 2 (no label) and 1 file(s) \
+    let what = "not written: partition table, the boot code, partition 2 (no label) and 2 file(s) \
                 of the boot partition are as in payload";
     assert!(
         said.contains(what) && said.ends_with("not compared, for the OS writes them: config.json"),

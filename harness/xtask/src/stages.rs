@@ -123,7 +123,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "sabotage",
         ],
     ),
-    tests("runner", Tier::T0, &["run"]),
+    tests("runner", Tier::T0, &["run", "installer"]),
     tests("campaigns", Tier::T0, &["simulated", "bringup"]),
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
@@ -137,6 +137,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("nightlies", Tier::T2, &["nightly"]),
     tests("micro-guests", Tier::T2, &["micro"]),
     tests("faults", Tier::T2, &["faults"]),
+    tests("flashers", Tier::T2, &["flasher"]),
     tests("keeper", Tier::T2, &["keeper"]),
     tests("lab", Tier::T2, &["lab"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),
@@ -159,6 +160,21 @@ pub(crate) const STAGES: &[Stage] = &[
     only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
     // Without a network, by the login on its console: 2 minutes quiet, several times that when busy.
     only_full(&shakedown("pi", Tier::T4, &["run", "--slot", "pi3", "--selection", "quick"])),
+    // Ignored elsewhere: it installs a whole OS under emulation.
+    only_full(&cargo(
+        "flasher-os",
+        Tier::T4,
+        &[
+            "test",
+            "--workspace",
+            "--features",
+            "shakedown-qemu/micro",
+            "--test",
+            "flasher",
+            "--",
+            "--ignored",
+        ],
+    )),
     only_full(&shakedown("all", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "all"])),
     only_full(&shakedown(
         "arm64-all",

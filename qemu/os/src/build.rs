@@ -198,7 +198,7 @@ fn check(request: &BuildRequest) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn cached(dir: &Path) -> Option<Built> {
+pub(crate) fn cached(dir: &Path) -> Option<Built> {
     let record = fs::read(dir.join("built.json")).ok()?;
     let mut built: Built = serde_json::from_slice(&record).ok()?;
     built.image = dir.join("os.img.zst");
@@ -219,7 +219,7 @@ fn embed(out: &Path, image: &Path) -> Result<(), BuildError> {
     write().map_err(BuildError::file("write boot code to", image))
 }
 
-async fn hash(file: &Path) -> Result<String, BuildError> {
+pub(crate) async fn hash(file: &Path) -> Result<String, BuildError> {
     let file = file.to_owned();
     let work = move || {
         let mut hasher = Sha256::new();
@@ -236,20 +236,20 @@ async fn hash(file: &Path) -> Result<String, BuildError> {
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn size(file: &Path) -> Result<u64, BuildError> {
+pub(crate) fn size(file: &Path) -> Result<u64, BuildError> {
     Ok(fs::metadata(file).map_err(BuildError::file("look at", file))?.len())
 }
 
-fn put(file: &Path, bytes: &[u8]) -> Result<(), BuildError> {
+pub(crate) fn put(file: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     fs::write(file, bytes).map_err(BuildError::file("write", file))
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), BuildError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), BuildError> {
     fs::rename(from, to).map_err(BuildError::file("move into place", to))
 }
 
 /// Puts a finished folder where the cache looks for it: whole or not at all.
-fn settle(keep: &Path, dir: &Path) -> Result<(), BuildError> {
+pub(crate) fn settle(keep: &Path, dir: &Path) -> Result<(), BuildError> {
     let _ = fs::remove_dir_all(dir);
     rename(keep, dir)
 }

@@ -9,6 +9,7 @@
 //! ```text
 //! build(&BuildRequest, &Deadline, &OnStep) -> Result<Built, BuildError>
 //! build_update(&BuildRequest, &Deadline, &OnStep) -> Result<Update, BuildError>
+//! build_flasher(&BuildRequest, &Deadline, &OnStep) -> Result<Built, BuildError>   // boots and installs it
 //! ```
 //!
 //! Everything is kept below the cache folder under a key: the hash of recipe, manifest
@@ -18,6 +19,7 @@ mod apt;
 mod bios;
 mod build;
 mod error;
+mod flasher;
 mod manifest;
 mod recipe;
 mod request;
@@ -26,6 +28,7 @@ mod workshop;
 
 pub use build::{build, build_update};
 pub use error::BuildError;
+pub use flasher::build_flasher;
 pub use manifest::{Manifest, Package};
 pub use request::{Arch, BuildRequest, Built, OnStep, Step, Target, Update, Variant};
 pub use tools::{PACKAGES, missing_packages};

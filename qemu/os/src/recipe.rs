@@ -18,6 +18,30 @@ static PARTS: [(&str, Dir<'static>); 6] = [
     ("tree-web", include_dir!("$CARGO_MANIFEST_DIR/tree-web")),
 ];
 
+/// What makes an installer of a finished image. It has a hash of its own: another installer is no
+/// reason to build the OS anew.
+static FLASHER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/flasher");
+
+/// A hash of the installer's files, with their names.
+pub(crate) fn flasher_hash() -> String {
+    let mut hasher = Sha256::new();
+    for file in FLASHER.files() {
+        hasher.update(format!("{} {}\n", file.path().display(), file.contents().len()));
+        hasher.update(file.contents());
+    }
+    hex(&hasher.finalize())
+}
+
+/// Writes the installer's files into the folder `to`.
+pub(crate) fn write_flasher(to: &Path) -> Result<(), BuildError> {
+    fs::create_dir_all(to).map_err(BuildError::file("create", to))?;
+    for file in FLASHER.files() {
+        let path = to.join(file.path());
+        fs::write(&path, file.contents()).map_err(BuildError::file("write", &path))?;
+    }
+    Ok(())
+}
+
 /// Every file with its path in the recipe, sorted.
 fn files() -> Vec<(String, &'static File<'static>)> {
     fn below(part: &str, dir: &'static Dir<'static>, found: &mut Vec<(String, &'static File<'static>)>) {

@@ -2,6 +2,7 @@
 
 mod props;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,8 @@ pub struct Plan {
     pub disk: PathBuf,
     /// The other disks' files, by name.
     pub extra: Vec<(String, PathBuf)>,
+    /// Disks by name that it starts without.
+    pub away: BTreeSet<String>,
     /// Where it starts from.
     pub start: Start,
     /// What was found on the card, where the rig stands in for the firmware.
@@ -182,6 +185,9 @@ impl Plan {
         }
         // From 1: a kernel that QEMU loads itself has 0.
         for (index, (name, file, disk)) in (1..).zip(all) {
+            if self.away.contains(name) {
+                continue;
+            }
             if disk.bus == DiskBus::SdCard {
                 // The board's own slot takes only this old form.
                 let card = Props::word_kv("if", "sd").kv("format", "raw").kv("id", &format!("disk-{name}"));

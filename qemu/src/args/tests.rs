@@ -14,6 +14,7 @@ fn plan(doc: MachineDoc) -> Plan {
         name: "qemu/amd64".into(),
         disk: "/s/main.img".into(),
         extra,
+        away: BTreeSet::new(),
         start: Start::Cold,
         card: None,
     }
@@ -83,6 +84,19 @@ fn a_raspberry_pi_with_what_is_on_its_card() {
         append: "console=ttyS1,115200".into(),
     });
     assert_eq!(lines(&plan), include_str!("golden/raspi3b.txt"));
+}
+
+#[test]
+fn a_disk_that_is_away_is_not_in_the_machine_and_the_other_keeps_its_place() {
+    let mut doc = MachineDoc::new(MachineName::Q35);
+    doc.disk.bus = DiskBus::UsbStorage;
+    doc.extra_disks.insert("internal".into(), DiskDoc { bus: DiskBus::Nvme, size: Bytes(64 << 20) });
+    let mut plan = plan(doc);
+    assert!(lines(&plan).contains("usb-storage,id=disk-main"));
+    plan.away.insert("main".into());
+    let text = lines(&plan);
+    assert!(!text.contains("main"), "{text}");
+    assert!(text.contains("nvme,id=disk-internal") && text.contains("bootindex=2"), "{text}");
 }
 
 #[test]

@@ -37,6 +37,9 @@ enum Command {
         /// Also the update files that the suites use.
         #[arg(long)]
         updates: bool,
+        /// The installer instead: it boots from one disk, installs the OS on another and powers off.
+        #[arg(long, conflicts_with = "updates")]
+        flasher: bool,
     },
     /// What is in an image: partitions, file systems, os-release, config.json, hashes. Nothing is mounted.
     Info {
@@ -58,7 +61,7 @@ enum ArchArg {
     All,
 }
 
-async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool) -> CliResult {
+async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool, flasher: bool) -> CliResult {
     let one = board.map(reference::target).transpose()?;
     let boards: &[Target] = match arch {
         _ if one.is_some() => one.as_slice(),
@@ -68,7 +71,11 @@ async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool)
     };
     let by = reference::deadline(&cancelled_by_signals("stopping the build"));
     for board in boards {
-        let built = reference::build(*board, rebuild, &by).await?;
+        let built = if flasher {
+            reference::flasher(*board, rebuild, &by).await?
+        } else {
+            reference::build(*board, rebuild, &by).await?
+        };
         out!("{}", built.image.display());
         if updates {
             for (role, file) in reference::updates(*board, &reference::all_roles(), &by).await? {
@@ -81,9 +88,9 @@ async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool)
 
 pub(super) fn run(args: Args) -> CliResult {
     match args.command {
-        Command::Build { arch, board, rebuild, updates } => {
+        Command::Build { arch, board, rebuild, updates, flasher } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(build(arch, board.as_deref(), rebuild, updates))
+            runtime.block_on(build(arch, board.as_deref(), rebuild, updates, flasher))
         }
         Command::Info { image, json } => {
             let scratch = shakedown_host::dirs::cache()?;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::event::RunHead;
-use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, RealClock, Rig, Sha, journal};
+use shakedown_core::{
+    Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, Procedure, RealClock, Rig, Sha, journal,
+};
 use shakedown_host::KeyPair;
 use shakedown_media::Identity as Identified;
 use shakedown_runner::{Follower, Identity, JournalSink, Kept, Request, RunFolder};
@@ -100,10 +102,11 @@ pub async fn execute(
     simulated: Option<Arc<VirtualClock>>,
     followers: impl FnOnce(&Arc<dyn Clock>) -> Vec<Box<dyn Follower>>,
 ) -> Result<Executed, CliError> {
-    let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
     // Before anything is made or opened: what cannot be done is refused.
-    let procedure = slot::procedure(job.slot, doc, &board)?;
+    let procedure = slot::procedure(job.slot, job.doc, &job.board)?;
     shakedown_runner::executable(&procedure).map_err(CliError::refused)?;
+    installer_fits(&job, &procedure)?;
+    let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
     let id = format!("{}/{}", rig.doc.value.rig, job.slot);
     let keys = KeyPair::generate()?;
     // The run's own time begins here, not with the build of its image.
@@ -181,6 +184,36 @@ pub async fn execute(
     let broken = sink.health().err().map(|fault| CliError { exit, ..fault.into() });
     let kept = ended.kept.map(|kept| (kept, keys.private));
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
+}
+
+/// What an installer's procedure cannot do is refused before anything is made.
+fn installer_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> {
+    if !shakedown_runner::installs(procedure) {
+        return Ok(());
+    }
+    let refuse = |what: &str, hint: &str| Err(CliError::refused(what).hint(hint));
+    if job.no_flash {
+        return refuse(
+            "--no-flash: an installer writes the board's own storage, which the rig cannot read",
+            "leave it out: the board is installed anew",
+        );
+    }
+    if job.control.is_some() {
+        return refuse(
+            "--control: the control image would have to be installed first, which is not built",
+            "leave it out",
+        );
+    }
+    if job.doc.simulated.is_some() {
+        return refuse("a simulated DUT has no storage of its own to install on", "use a QEMU slot");
+    }
+    if job.doc.qemu.as_ref().is_some_and(|machine| machine.extra_disks.is_empty()) {
+        return refuse(
+            "the machine has no internal disk: there is only the one that the installer boots from",
+            "add `extra-disks: { internal: { bus: nvme } }` to the slot's `qemu`",
+        );
+    }
+    Ok(())
 }
 
 /// The run as every later reader adds it up: the journal has whole milliseconds, and reports that are

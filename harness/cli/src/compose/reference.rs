@@ -56,9 +56,24 @@ pub async fn image(board: &str, roles: &BTreeSet<String>, by: &Deadline) -> Resu
 pub async fn build(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
     let request = BuildRequest { rebuild, ..request(board)? };
     let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
+    Ok(told("reference OS", board, built))
+}
+
+/// Builds its installer, telling the steps on standard error.
+pub async fn flasher(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
+    if !board.has_slots() {
+        let why = format!("there is no installer of the reference OS for {board}: its firmware starts no GRUB");
+        return Err(CliError::refused(why));
+    }
+    let request = BuildRequest { rebuild, ..request(board)? };
+    let built = shakedown_os::build_flasher(&request, by, &tell).await.map_err(refused)?;
+    Ok(told("installer of the reference OS", board, built))
+}
+
+fn told(what: &str, board: Target, built: Built) -> Built {
     let from = if built.cached { "in the cache" } else { "built" };
-    err!("   reference OS {board} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
-    Ok(built)
+    err!("   {what} {board} {from}: {} ({} MiB)", built.image.display(), built.packed_bytes >> 20);
+    built
 }
 
 /// Builds the update files of these roles; none for a board that cannot be updated.

@@ -60,6 +60,7 @@ fn shape(doc: &SlotDoc) -> Shape {
             consoles: main(),
             media: main(),
             network: true,
+            charge: false,
         };
     };
     Shape {
@@ -68,6 +69,7 @@ fn shape(doc: &SlotDoc) -> Shape {
         consoles: wiring.consoles.into_keys().collect(),
         media: wiring.media.into_keys().collect(),
         network: wiring.network.is_some(),
+        charge: true,
     }
 }
 

@@ -47,6 +47,15 @@ pub(crate) const TAKE: &str = "\x06";
 /// A disk image whose boot sector plays this script, with a FAT boot partition `micro-boot`
 /// that holds an empty config.json.
 pub(crate) fn image(script: &str) -> Vec<u8> {
+    with_files(script, &[("config.json", "{}\n")])
+}
+
+/// One that shows a version.
+pub(crate) fn versioned(script: &str) -> Vec<u8> {
+    with_files(script, &[("config.json", "{}\n"), ("os-release", "ID=micro\nVERSION_ID=1.0.0\n")])
+}
+
+fn with_files(script: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut disk = vec![0; (FIRST + FAT) as usize];
     let code = [&PLAYER[..], script.as_bytes(), HALT.as_bytes()].concat();
     assert!(code.len() <= 440, "the script is {} bytes too long", code.len() - 440);
@@ -63,7 +72,9 @@ pub(crate) fn image(script: &str) -> Vec<u8> {
     fatfs::format_volume(&mut part, fatfs::FormatVolumeOptions::new().volume_label(label)).unwrap();
     part.seek(SeekFrom::Start(0)).unwrap();
     let fs = fatfs::FileSystem::new(part, fatfs::FsOptions::new()).unwrap();
-    fs.root_dir().create_file("config.json").unwrap().write_all(b"{}\n").unwrap();
+    for (name, text) in files {
+        fs.root_dir().create_file(name).unwrap().write_all(text.as_bytes()).unwrap();
+    }
     fs.unmount().unwrap();
     disk
 }

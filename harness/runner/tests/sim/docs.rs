@@ -39,6 +39,7 @@ pub(crate) fn image(size: u64) -> Vec<u8> {
     let fs = fatfs::FileSystem::new(part, fatfs::FsOptions::new()).unwrap();
     fs.root_dir().create_file("config.json").unwrap().write_all(b"{}\n").unwrap();
     fs.root_dir().create_file("kernel").unwrap().write_all(b"a kernel").unwrap();
+    fs.root_dir().create_file("os-release").unwrap().write_all(b"ID=sim\nVERSION_ID=1.0.0\n").unwrap();
     fs.unmount().unwrap();
     disk
 }
@@ -176,19 +177,45 @@ pub(crate) fn sharing(name: &str, prepare: Does, then: Does) -> Arc<dyn Case> {
 
 /// As the boards' planner makes it for a card.
 pub(crate) fn procedure() -> Procedure {
+    Procedure { kind: "sd-card", steps: written(Payload::Image), unknown: Vec::new() }
+}
+
+/// As the boards' planner makes it for an installer, with shorter times.
+pub(crate) fn flasher() -> Procedure {
+    let mut steps = written(Payload::Installer);
+    steps.extend(
+        [
+            ("set-recovery", Act::Output { name: "recovery".into(), on: true }),
+            ("power-on", Act::PowerOn),
+            ("await-off", Act::AwaitOff),
+            ("power-off-installed", Act::PowerOff),
+            ("release-recovery", Act::Output { name: "recovery".into(), on: false }),
+            ("main-away", Act::Switch { medium: "main".into(), to: Side::Host }),
+            ("drain", Act::Drain),
+            ("prove-internal", Act::ProveInternal { target: vec!["nvme0n1".into(), "sd?".into()] }),
+        ]
+        .map(step),
+    );
+    Procedure { kind: "flasher", steps, unknown: Vec::new() }
+}
+
+fn written(payload: Payload) -> Vec<ProvStep> {
     let main = || "main".to_owned();
     let switch = |to| Act::Switch { medium: main(), to };
     let acts = [
         ("power-off", Act::PowerOff),
         ("main-to-host", switch(Side::Host)),
-        ("write-main", Act::Write { medium: main(), payload: Payload::Image }),
+        ("write-main", Act::Write { medium: main(), payload }),
         ("read-back-main", Act::ReadBack { medium: main() }),
         ("configure-main", Act::Configure { medium: main() }),
         ("main-to-dut", switch(Side::Dut)),
     ];
-    let step = |(id, act): (&str, Act)| {
-        let (proof, within, redo) = (Shows::Level, Duration::from_secs(120), Redo::Step);
-        ProvStep { id: id.to_owned(), act, proof, within, undo: None, redo }
-    };
-    Procedure { kind: "sd-card", steps: acts.into_iter().map(step).collect(), unknown: Vec::new() }
+    acts.map(step).into()
+}
+
+fn step((id, act): (&str, Act)) -> ProvStep {
+    // A drain is this long; everything else has it as its end.
+    let seconds = if act == Act::Drain { 5 } else { 120 };
+    let (proof, within, redo) = (Shows::Level, Duration::from_secs(seconds), Redo::Step);
+    ProvStep { id: id.to_owned(), act, proof, within, undo: None, redo }
 }

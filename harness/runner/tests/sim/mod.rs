@@ -1,7 +1,7 @@
 //! A DUT in this process: a console, a supply, a medium in a file and shells, each of which can fail.
 //!
 //! It says at once what it has to say, and its clock goes [`FAST`] times as fast as the wall's.
-#![allow(dead_code, reason = "each test uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its own part")]
 
 mod docs;
 
@@ -23,7 +23,7 @@ use shakedown_media::FileMedium;
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use docs::{ROOT, case, profile, sharing, spec};
+pub(crate) use docs::{ROOT, case, flasher, profile, sharing, spec};
 
 /// How much faster than the wall's the DUT's clock goes.
 const FAST: u32 = 20;
@@ -67,12 +67,16 @@ pub(crate) struct World {
     pub(crate) well: bool,
     pub(crate) boots: u32,
     pub(crate) outputs: BTreeMap<String, bool>,
+    /// Where its medium is, and was at each start.
+    pub(crate) side: Side,
+    pub(crate) started_with: Vec<Side>,
     pub(crate) log: Arc<ConsoleLog>,
 }
 
 impl World {
     fn start(&mut self) {
         let said = (self.says)(self.boots);
+        self.started_with.push(self.side);
         (self.boots, self.well) = (self.boots + 1, true);
         self.log.append(said.as_bytes());
     }
@@ -101,6 +105,7 @@ pub(crate) struct Sim {
     pub(crate) cancel: CancellationToken,
     pub(crate) profile: shakedown_core::OsProfile,
     pub(crate) spec: shakedown_core::BootSpec,
+    pub(crate) procedure: shakedown_core::Procedure,
     pub(crate) cases: Vec<Arc<dyn Case>>,
     pub(crate) repeat: u32,
     pub(crate) keep: bool,
@@ -129,6 +134,8 @@ impl Sim {
             well: true,
             boots: 0,
             outputs: BTreeMap::new(),
+            side: Side::Host,
+            started_with: Vec::new(),
             log: Arc::new(ConsoleLog::new(clock.clone())),
         };
         Self {
@@ -136,6 +143,7 @@ impl Sim {
             cancel: CancellationToken::new(),
             profile: profile(),
             spec: spec(),
+            procedure: docs::procedure(),
             cases: Vec::new(),
             repeat: 1,
             keep: false,
@@ -171,7 +179,7 @@ impl Sim {
         };
         let tx: Arc<dyn ConsoleTx> = Arc::new(Wire(self.world.clone()));
         let console = Console { log: self.world().log.clone(), tx: Some(tx) };
-        let disk: Arc<dyn Storage> = Arc::new(Disk(self.path("disk"), Mutex::new(Side::Host)));
+        let disk: Arc<dyn Storage> = Arc::new(Disk(self.path("disk"), self.world.clone()));
         Slot {
             id: "sim/one".into(),
             board: Arc::new(docs::board()),
@@ -214,7 +222,7 @@ impl Sim {
             head,
             spec: self.spec.clone(),
             image,
-            procedure: docs::procedure(),
+            procedure: self.procedure.clone(),
             cases: self.cases.clone(),
             repeat: self.repeat,
             cold_boots: 1,
@@ -380,7 +388,7 @@ impl Shell for Wire {
     }
 }
 
-struct Disk(PathBuf, Mutex<Side>);
+struct Disk(PathBuf, Shared);
 
 impl Storage for Disk {
     fn driver(&self) -> &'static str {
@@ -392,12 +400,12 @@ impl Storage for Disk {
     }
 
     fn side<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Side>> {
-        let side = *self.1.lock().unwrap();
+        let side = self.1.lock().unwrap().side;
         Box::pin(async move { Ok(side) })
     }
 
     fn switch<'a>(&'a self, to: Side, _by: &'a Deadline) -> Fut<'a, Rig<Side>> {
-        *self.1.lock().unwrap() = to;
+        self.1.lock().unwrap().side = to;
         Box::pin(async move { Ok(to) })
     }
 
