@@ -90,7 +90,7 @@ pub async fn run(request: Request) -> Ended {
     let cancel = request.cancel.clone();
     sink.emit(Event::RunStarted(Box::new(request.head.clone())));
     let mut kept = None;
-    let halted = whole(request, waiting.clone(), &mut kept).await;
+    let halted = Box::pin(whole(request, waiting.clone(), &mut kept)).await;
     let mut ledger = sink.ledger();
     let exit = match &halted {
         // Also when it came after the last case: not everything that was asked for was done.
