@@ -62,7 +62,8 @@ pub async fn build(board: Target, rebuild: bool, by: &Deadline) -> Result<Built,
 /// Builds its installer, telling the steps on standard error.
 pub async fn flasher(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
     if !board.has_slots() {
-        let why = format!("there is no installer of the reference OS for {board}: its firmware starts no GRUB");
+        let why =
+            format!("there is no installer of the reference OS for {board}: its firmware starts no GRUB");
         return Err(CliError::refused(why));
     }
     let request = BuildRequest { rebuild, ..request(board)? };
