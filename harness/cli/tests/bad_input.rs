@@ -504,7 +504,7 @@ async fn held_slot() {
     let args = ["run", "--path", "private", "--suite", "micro", "--os", "micro", "--image", "good.img"];
     let ran = place.run(&args).await;
     let me = format!("error: tests/one is held by root (process {}) since 20", std::process::id());
-    ran.says(3, &[": `shakedown run --keep`\n hint: wait for it, or take another slot with --slot"]);
+    ran.says(3, &[": `shakedown run --keep`\n hint: wait for it, or take another slot"]);
     assert!(ran.err.starts_with(&me) || ran.err.contains("is held by "), "{}", ran.all());
     assert!(!place.path("out").exists(), "nothing was begun");
     drop(lock);

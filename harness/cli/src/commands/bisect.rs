@@ -14,11 +14,10 @@ use shakedown_core::names;
 use shakedown_core::{CaseId, ExitCode, Sha};
 use shakedown_suites::{Plan, Suites};
 
-use super::nightly::{BOOK, campaigns, failed, is_finished, named, simulation};
-use crate::compose::bench::{self, Place, Shares, SlotsBench};
+use super::campaigns::{Begun, Campaigns, Where, failed};
+use crate::compose::bench::{self, Place, SlotsBench};
 use crate::compose::image::{self, Chosen};
 use crate::compose::images::in_order;
-use crate::compose::rig::Rig as RigFile;
 use crate::compose::signals::cancelled_by_signals;
 use crate::compose::{reference, standin};
 use crate::say::out;
@@ -26,7 +25,6 @@ use crate::{CliError, CliResult};
 
 /// `shakedown bisect`.
 #[derive(clap::Args, Debug)]
-#[expect(clippy::option_option, reason = "an option whose value may be left out, as clap has it")]
 pub(super) struct Args {
     /// An image that is known to be good: its file's name in the folder.
     #[arg(long, value_name = "NAME")]
@@ -46,28 +44,11 @@ pub(super) struct Args {
     /// How sure the answer must be, below 1.
     #[arg(long, value_name = "P", default_value_t = 0.99)]
     confidence: f64,
-    /// A rig file (repeatable). Else SHAKEDOWN_RIG, ./rig.yaml, the built-in QEMU rig.
-    #[arg(long = "rig", value_name = "FILE")]
-    rigs: Vec<PathBuf>,
     /// The OS profile. Else the one that knows the image's os-release.
     #[arg(long, value_name = "ID")]
     os: Option<String>,
-    /// Simulate every slot, with images that stand in for those of the folder; only their names count.
-    /// FILE says what goes wrong. Without --rig, the slots are made up.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    simulate: Option<Option<PathBuf>>,
-    /// With --simulate and without --rig: how many slots.
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "simulate")]
-    slots: usize,
-    /// Go on with a search that was killed or interrupted: the last one for this case, or the one in DIR.
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
-    resume: Option<Option<PathBuf>>,
-    /// Runs at once. Else what this host bears.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
-    /// Where run folders and the search's folder are made. Else SHAKEDOWN_OUT, ./shakedown-out.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    place: Where,
 }
 
 pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
@@ -87,11 +68,18 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let case = CaseId(args.case.clone());
     let specs = places.iter().map(Place::spec).collect();
     let mut bisect = Bisect::new(case, keys.clone(), specs, args.confidence);
-    let out = args.out.clone().unwrap_or_else(shakedown_host::dirs::out);
+    let out = args.place.out();
     let about = about(args, &keys);
-    let (mut book, folder) = match &args.resume {
-        None => begin(&out, args, about, keys.len())?,
-        Some(named) => resume(&out, args, named.as_deref(), about, &mut bisect)?,
+    let searches = Campaigns { out: &out, kind: "bisect", name: args.case.replace("::", ".") };
+    let (mut book, folder) = match &args.place.resume {
+        None => searches.begin(Begun {
+            name: args.case.clone(),
+            about,
+            jobs: keys.len(),
+            images: Vec::new(),
+            simulated: args.place.is_simulated(),
+        })?,
+        Some(named) => resume(&searches, named.as_deref(), about, &mut bisect)?,
     };
     let known: Mutex<BTreeMap<String, Arc<Chosen>>> = Mutex::default();
     let choose = |label: &str, _: &str| -> Result<Arc<Chosen>, CliError> {
@@ -100,7 +88,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         }
         let file = files.iter().find(|file| name(file) == label);
         let file = file.ok_or_else(|| CliError::infra(format!("no image {label}")))?;
-        let file = if args.simulate.is_some() {
+        let file = if args.place.is_simulated() {
             let profile = catalogue.profile(args.os.as_deref().unwrap_or(reference::PROFILE))?;
             standin::image(&profile, version(label), label)?
         } else {
@@ -122,7 +110,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         labels: keys.clone(),
         control: None,
         out: &out,
-        shares: Shares::of_host(args.jobs.map(usize::from))?,
+        shares: args.place.shares()?,
         until: None,
         cancel: cancel.clone(),
         ended: AtomicUsize::new(bisect.path().len()),
@@ -193,18 +181,7 @@ fn between(folder: &Path, good: &str, bad: &str) -> Result<Vec<PathBuf>, CliErro
 /// Every slot with this board.
 fn places(catalogue: &Catalogue, args: &Args) -> Result<Vec<Place>, CliError> {
     catalogue.board(&args.board)?;
-    let rigs = match &args.simulate {
-        None if args.rigs.is_empty() => vec![RigFile::find(None)?],
-        None => named(&args.rigs)?,
-        Some(file) => {
-            let simulation = simulation(file.as_deref())?;
-            let mut rigs = named(&args.rigs)?;
-            if rigs.is_empty() {
-                rigs.push(RigFile::made_up(std::slice::from_ref(&args.board), args.slots)?);
-            }
-            rigs.into_iter().map(|rig| rig.simulated(&simulation)).collect()
-        }
-    };
+    let rigs = args.place.rigs(std::slice::from_ref(&args.board))?;
     let mut places = bench::places(catalogue, rigs)?;
     places.retain(|place| place.board.slug == args.board);
     if places.is_empty() {
@@ -218,58 +195,15 @@ fn about(args: &Args, keys: &[String]) -> Sha {
     Sha::of(format!("{case}\n{board}\n{confidence}\n{}", keys.join("\n")).as_bytes())
 }
 
-/// In names of folders.
-fn slug(case: &str) -> String {
-    case.replace("::", ".")
-}
-
-fn begin(out: &Path, args: &Args, about: Sha, jobs: usize) -> Result<(Book, PathBuf), CliError> {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let unique = std::process::id() & 0xffff;
-    let folder = out.join(format!("bisect-{}-{now}-{unique:04x}", slug(&args.case)));
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        CliError::refused(format!("cannot make {}: {error}", folder.display()))
-            .hint("name another place with --out")
-    })?;
-    let mut book = Book::create(&folder.join(BOOK)).map_err(failed)?;
-    let words: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    book.write(&Happened::Begun {
-        name: args.case.clone(),
-        about,
-        jobs,
-        images: Vec::new(),
-        simulated: args.simulate.is_some(),
-        command: words.join(" "),
-    })
-    .map_err(failed)?;
-    Ok((book, folder))
-}
-
 fn resume(
-    out: &Path,
-    args: &Args,
+    searches: &Campaigns<'_>,
     named: Option<&Path>,
     about: Sha,
     bisect: &mut Bisect,
 ) -> Result<(Book, PathBuf), CliError> {
-    let folder = match named {
-        Some(folder) => folder.to_owned(),
-        None => campaigns(out, "bisect", &slug(&args.case)).pop().ok_or_else(|| {
-            CliError::refused(format!("no search for `{}` was begun in {}", args.case, out.display()))
-        })?,
-    };
-    let (mut book, entries) = Book::resume(&folder.join(BOOK)).map_err(failed)?;
-    if is_finished(&entries) {
-        return Err(CliError::refused(format!("{} came to its end", folder.display())));
-    }
-    if !matches!(entries.first(), Some((_, Happened::Begun { about: then, .. })) if *then == about) {
-        let what =
-            format!("another case, board, confidence or list of images than when {} began", folder.display());
-        return Err(CliError::refused(what).hint("begin anew, without --resume"));
-    }
-    book.write(&Happened::Resumed).map_err(failed)?;
+    let (mut book, folder, entries) = searches.resume(named, about)?;
     for (run, image) in bisect.replay(&entries) {
-        let came = bench::came_of(out, &run, Why::Planned);
+        let came = bench::came_of(searches.out, &run, Why::Planned);
         book.write(&Happened::Ended { run: run.clone(), came: came.clone() }).map_err(failed)?;
         bisect.found(&run, image, &came);
     }

@@ -4,6 +4,7 @@ mod bench;
 mod bisect;
 mod boards;
 mod bringup;
+mod campaigns;
 mod drivers;
 mod gate;
 mod history;

@@ -13,8 +13,6 @@ use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
 use shakedown_history::{History, Recorder};
-use shakedown_host::LockError;
-use shakedown_host::lock::SlotLock;
 use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Plan, Suites};
@@ -29,7 +27,7 @@ use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
 use crate::compose::{folder, image, keep, reference, standin};
 use crate::follow::{MessageFormat, Recording, follower};
-use crate::keeper::client::{Caller, typed};
+use crate::keeper::client::Caller;
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -312,11 +310,10 @@ async fn whole(
     let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
-    let _lock = match &simulated {
-        // It lives in this process: nobody else can be on it.
-        Some(_) => None,
-        None => Some(lock(&Caller::new(rig, paths, cancel.clone()), slot_name).await?),
-    };
+    let caller = Caller::new(rig, paths, cancel.clone());
+    // A simulated slot lives in this process: nobody else can be on it.
+    let free = caller.wait("slot lock", Duration::from_secs(10));
+    let _lock = if simulated.is_some() { None } else { Some(caller.take(slot_name, &free).await?) };
     let chosen = chosen(args, catalogue, &board.slug, plan, simulated.is_some(), own, &cancel).await?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
     let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
@@ -373,18 +370,6 @@ async fn whole(
         }
     }
     broken.map_or(Ok(done), Err)
-}
-
-/// The exclusive right to the slot. The rig's keeper gives it up when nobody uses it.
-async fn lock(caller: &Caller<'_>, slot: &str) -> Result<SlotLock, CliError> {
-    caller.take_over(slot).await?;
-    let by = caller.wait("slot lock", Duration::from_secs(10));
-    let (locks, rig) = (shakedown_host::lock::folder()?, &caller.rig.doc.value.rig);
-    let lock = shakedown_host::lock::acquire(&locks, rig, slot, &typed(), &by).await;
-    lock.map_err(|error| match error {
-        LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot with --slot"),
-        LockError::Rig(fault) => fault.into(),
-    })
 }
 
 /// What the run's folder adds to what was recorded: the kernel's log, and all of it where recording broke.

@@ -7,7 +7,7 @@ use shakedown_campaign::book::Entry;
 use shakedown_campaign::{Book, Happened};
 use shakedown_core::{ExitCode, Ledger, journal};
 
-use super::nightly::{BOOK, is_finished};
+use super::campaigns::{BOOK, is_finished};
 use crate::say::out;
 use crate::{CliError, CliResult};
 

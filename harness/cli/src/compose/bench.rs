@@ -12,7 +12,6 @@ use shakedown_campaign::{Bench, Came, Class, Room, Task, Why};
 use shakedown_core::event::Nowhere;
 use shakedown_core::shell::quote;
 use shakedown_core::{Board, CaseId, Clock, Deadline, ExitCode, Outcome, Pace, RealClock};
-use shakedown_host::LockError;
 use shakedown_host::lock::SlotLock;
 use shakedown_runner::adjudicate::by_control;
 use shakedown_suites::{Ask, Plan, SuiteError, Suites};
@@ -23,7 +22,7 @@ use super::image::Chosen;
 use super::rig::{Rig as RigFile, SlotDoc};
 use super::{folder, slot};
 use crate::CliError;
-use crate::keeper::client::{Caller, typed};
+use crate::keeper::client::{Caller, Taken};
 use crate::say::out;
 
 /// Between two looks at a slot that somebody else holds.
@@ -230,20 +229,12 @@ impl SlotsBench<'_> {
         }
         let clock: Arc<dyn Clock> = RealClock::start();
         let by = Deadline::new("the slot", LEASE, Pace::Rig, clock, self.cancel.clone());
-        let locks = shakedown_host::lock::folder()?;
         let caller = Caller::new(&place.rig, self.paths, self.cancel.clone());
         loop {
-            // A keeper gives up a slot that nobody uses.
-            let held = if let Err(in_use) = caller.take_over(&place.name).await {
-                in_use
-            } else {
-                let take = by.child("slot lock", Duration::from_secs(10));
-                let rig = &place.rig.doc.value.rig;
-                match shakedown_host::lock::acquire(&locks, rig, &place.name, &typed(), &take).await {
-                    Ok(lock) => return Ok(Some(lock)),
-                    Err(LockError::Rig(fault)) => return Err(fault.into()),
-                    Err(LockError::Held(held)) => CliError::infra(held),
-                }
+            let take = by.child("slot lock", Duration::from_secs(10));
+            let held = match caller.try_take(&place.name, &take).await? {
+                Taken::Ours(lock) => return Ok(Some(lock)),
+                Taken::Busy(by_whom) => by_whom,
             };
             let paused = by.pause(LOOK_AGAIN, || held.to_string()).await;
             if paused.is_err() || self.is_over() {

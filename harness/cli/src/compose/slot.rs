@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use shakedown_boards::Catalogue;
 use shakedown_boards::plan::{Shape, plan};
+use shakedown_core::event::Nowhere;
 use shakedown_core::{
     Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Procedure, Rig,
     Shells, Sink, Slot,
 };
-use shakedown_host::HostShells;
+use shakedown_host::{HostShells, SlotLock};
 use shakedown_rigs::{Operator, SafeBy};
 use shakedown_simulated::Opened;
 
@@ -17,6 +19,7 @@ use super::operator::Terminal;
 use super::rig::SlotDoc;
 use crate::CliError;
 use crate::commands::make_safe;
+use crate::keeper::client::Caller;
 
 /// Whose slot, and for which run.
 pub struct Ask<'a> {
@@ -117,6 +120,20 @@ pub struct Bench {
     pub operator: Arc<dyn Operator>,
 }
 
+impl Bench {
+    /// A slot of a rig that nobody records.
+    pub fn new(
+        rig: &str,
+        name: &str,
+        board: Arc<Board>,
+        clock: Arc<dyn Clock>,
+        operator: Arc<dyn Operator>,
+    ) -> Self {
+        let file = shakedown_host::lock::file_name(rig, name);
+        Self { id: format!("{rig}/{name}"), file, board, clock, sink: Arc::new(Nowhere), operator }
+    }
+}
+
 /// Opens a slot without any run. A simulated DUT plays an image, so there is none without one.
 pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot> {
     let Bench { id, file, board, clock, sink, operator } = bench;
@@ -138,4 +155,15 @@ pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot>
             shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
         }
     }
+}
+
+/// Takes a slot of the caller's rig and opens it without any run, for as long as both are kept.
+pub async fn taken(caller: &Caller<'_>, name: &str, by: &Deadline) -> Result<(Slot, SlotLock), CliError> {
+    let rig = caller.rig;
+    let (_, doc) = rig.slot(Some(name), None)?;
+    let board = rig.board(&Catalogue::with_paths(caller.paths)?, name, doc)?;
+    rig.check(name, doc, &board)?;
+    let lock = caller.take(name, by).await?;
+    let bench = Bench::new(&rig.doc.value.rig, name, board, caller.clock().clone(), Arc::new(Terminal));
+    Ok((open_bench(doc, bench, by).await?, lock))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::{Clock, Deadline, RealClock};
-use shakedown_host::{Detached, Tool, dirs, lock};
+use shakedown_host::{Detached, LockError, SlotLock, Tool, dirs, lock};
 use shakedown_rigs::{Answer, Operator};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -35,6 +35,17 @@ pub fn sockets(rig: &str) -> Result<Vec<PathBuf>, CliError> {
     let own = dirs::runtime()?.join(&file);
     let apart = std::env::var_os("SHAKEDOWN_RUNTIME").is_some_and(|value| !value.is_empty());
     Ok(if apart { vec![own] } else { vec![Path::new(HOST_WIDE).join(&file), own] })
+}
+
+/// What somebody who finds a slot in use can do.
+const ANOTHER: &str = "wait for it, or take another slot";
+
+/// What came of asking for a slot.
+pub enum Taken {
+    /// It is ours.
+    Ours(SlotLock),
+    /// Somebody else uses it; who and since when.
+    Busy(CliError),
 }
 
 /// A connection with a request on it.
@@ -122,10 +133,35 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Has the keeper close a slot, for this process takes its lock.
-    pub async fn take_over(&self, slot: &str) -> Result<(), CliError> {
+    /// The clock of this command's waits.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The exclusive right to a slot. The rig's keeper gives it up when nobody uses it.
+    pub async fn take(&self, slot: &str, by: &Deadline) -> Result<SlotLock, CliError> {
+        match self.try_take(slot, by).await? {
+            Taken::Ours(lock) => Ok(lock),
+            Taken::Busy(by_whom) => Err(by_whom),
+        }
+    }
+
+    /// The same, for those who come again while somebody else uses it.
+    pub async fn try_take(&self, slot: &str, by: &Deadline) -> Result<Taken, CliError> {
+        if let Err(in_use) = self.closed_by_keeper(slot).await {
+            return Ok(Taken::Busy(in_use));
+        }
+        let folder = lock::folder()?;
+        match lock::acquire(&folder, &self.rig.doc.value.rig, slot, &typed(), by).await {
+            Ok(lock) => Ok(Taken::Ours(lock)),
+            Err(LockError::Held(held)) => Ok(Taken::Busy(CliError::infra(held).hint(ANOTHER))),
+            Err(LockError::Rig(fault)) => Err(fault.into()),
+        }
+    }
+
+    async fn closed_by_keeper(&self, slot: &str) -> Result<(), CliError> {
         match self.ask_if_there(Ask::Yield { slot: slot.to_owned() }).await? {
-            Some(mut link) => link.done().await,
+            Some(mut keeper) => keeper.done().await,
             None => Ok(()),
         }
     }
@@ -276,11 +312,11 @@ impl Link {
                             "`shakedown power {slot} off{output}` gives it back, when nobody needs it any more"
                         )
                     }
-                    _ => "wait for it, or take another slot".to_owned(),
+                    _ => ANOTHER.to_owned(),
                 };
                 CliError::infra(format!("{slot} is in use, by {keeper}: {used}")).hint(hint)
             }
-            Refusal::Locked(held) => CliError::infra(held).hint("wait for it, or take another slot"),
+            Refusal::Locked(held) => CliError::infra(held).hint(ANOTHER),
             Refusal::Garbled(what) => CliError::refused(what.trim_start_matches("error: ")),
             Refusal::Fault(fault) => fault.into(),
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shakedown_core::event::Nowhere;
 use shakedown_core::{Deadline, Guarded, Level, Proof, Rig, SeenBy, Side, Slot, Stop};
 use shakedown_host::{LockError, SlotLock};
 
@@ -148,14 +147,8 @@ impl Seat {
             LockError::Held(held) => Refusal::Locked(held.to_string()),
             LockError::Rig(fault) => fault.into(),
         })?;
-        let bench = slot::Bench {
-            id: self.id.clone(),
-            file: shakedown_host::lock::file_name(rig, &self.name),
-            board,
-            clock: keeper.clock.clone(),
-            sink: Arc::new(Nowhere),
-            operator: self.asker.clone(),
-        };
+        let (clock, asker) = (keeper.clock.clone(), self.asker.clone());
+        let bench = slot::Bench::new(rig, &self.name, board, clock, asker);
         let slot = Arc::new(slot::open_bench(doc, bench, &by).await?);
         *open = Some(Open { slot: slot.clone(), _lock: lock, _counted: keeper.count() });
         Ok(slot)

@@ -1,21 +1,16 @@
 //! `shakedown rigs doctor`: is it wired as the rig file says?
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_boards::Catalogue;
 use shakedown_conf::Span;
-use shakedown_core::event::Nowhere;
-use shakedown_core::{Clock, ExitCode, RealClock, Slot};
-use shakedown_host::{LockError, SlotLock};
+use shakedown_core::ExitCode;
 use shakedown_runner::doctor::{Doctor, Finding};
 
-use crate::compose::operator::Terminal;
 use crate::compose::rig::Rig;
 use crate::compose::signals::cancelled_by_signals;
-use crate::compose::slot;
-use crate::keeper::client::{Caller, typed};
+use crate::compose::slot::taken;
+use crate::keeper::client::Caller;
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -48,10 +43,9 @@ pub(super) fn run(paths: &[PathBuf], rig: Option<&Path>, args: &Args) -> CliResu
 async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
     let cancel = cancelled_by_signals("making the slots safe");
     let caller = Caller::new(rig, paths, cancel.clone());
-    let clock: Arc<dyn Clock> = RealClock::start();
     let (mut slots, mut locks, mut wrong) = (Vec::new(), Vec::new(), 0);
     for name in wanted(rig, args)? {
-        match open(&caller, &name, &clock).await {
+        match taken(&caller, &name, &caller.wait("the slot to be free", OPEN)).await {
             Ok((slot, lock)) => {
                 slots.push(slot);
                 locks.push(lock);
@@ -65,7 +59,12 @@ async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
         }
     }
     let tell = |finding: &Finding| out!("{finding}");
-    let doctor = Doctor { clock, cancel: cancel.clone(), awake: args.awake.get(), tell: &tell };
+    let doctor = Doctor {
+        clock: caller.clock().clone(),
+        cancel: cancel.clone(),
+        awake: args.awake.get(),
+        tell: &tell,
+    };
     let mut found = doctor.look(&slots).await;
     if !args.no_toggle && !cancel.is_cancelled() {
         found.extend(doctor.toggle(&slots).await);
@@ -87,28 +86,4 @@ fn wanted(rig: &Rig, args: &Args) -> Result<Vec<String>, CliError> {
         return Ok(slots.map(|(name, _)| name.clone()).collect());
     }
     args.slots.iter().map(|name| Ok(rig.slot(Some(name), None)?.0.to_owned())).collect()
-}
-
-async fn open(caller: &Caller<'_>, name: &str, clock: &Arc<dyn Clock>) -> Result<(Slot, SlotLock), CliError> {
-    let rig = caller.rig;
-    let (_, doc) = rig.slot(Some(name), None)?;
-    let board = rig.board(&Catalogue::with_paths(caller.paths)?, name, doc)?;
-    rig.check(name, doc, &board)?;
-    caller.take_over(name).await?;
-    let by = caller.wait("the slot to be free", OPEN);
-    let (locks, rig_name) = (shakedown_host::lock::folder()?, &rig.doc.value.rig);
-    let lock = shakedown_host::lock::acquire(&locks, rig_name, name, &typed(), &by).await;
-    let lock = lock.map_err(|error| match error {
-        LockError::Held(held) => CliError::infra(held),
-        LockError::Rig(fault) => fault.into(),
-    })?;
-    let bench = slot::Bench {
-        id: format!("{rig_name}/{name}"),
-        file: shakedown_host::lock::file_name(rig_name, name),
-        board,
-        clock: clock.clone(),
-        sink: Arc::new(Nowhere),
-        operator: Arc::new(Terminal),
-    };
-    Ok((slot::open_bench(doc, bench, &by).await?, lock))
 }

@@ -6,17 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shakedown_boards::Catalogue;
-use shakedown_core::event::Nowhere;
 use shakedown_core::{Deadline, ExitCode, Fault, Medium, Side, Slot, Storage};
-use shakedown_host::LockError;
 use shakedown_media::{ImageSource, Progress, Written};
 use tokio_util::sync::CancellationToken;
 
 use super::{WORK, Which, on_runtime};
-use crate::compose::operator::Terminal;
-use crate::compose::{image, slot};
-use crate::keeper::client::{Caller, typed};
+use crate::compose::image;
+use crate::compose::slot::taken;
+use crate::keeper::client::Caller;
 use crate::say::{err, out, to_err};
 use crate::{CliError, CliResult};
 
@@ -45,35 +42,15 @@ pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
 }
 
 async fn flash(caller: &Caller<'_>, name: &str, file: &Path, medium: &str) -> CliResult {
-    let rig = caller.rig;
-    let (_, doc) = rig.slot(Some(name), None)?;
-    let board = rig.board(&Catalogue::with_paths(caller.paths)?, name, doc)?;
-    rig.check(name, doc, &board)?;
-    caller.take_over(name).await?;
-    let rig_name = &rig.doc.value.rig;
     let by = caller.wait("the slot to be free", WORK);
-    let locks = shakedown_host::lock::folder()?;
-    let lock = shakedown_host::lock::acquire(&locks, rig_name, name, &typed(), &by).await;
-    let _lock = lock.map_err(|error| match error {
-        LockError::Held(held) => CliError::infra(held).hint("wait for it, or take another slot"),
-        LockError::Rig(fault) => fault.into(),
-    })?;
+    let (slot, _lock) = taken(caller, name, &by).await?;
+    let id = slot.id.clone();
     let identity = {
         let file = file.to_owned();
         let mut meter = Meter::new(caller.cancel.clone());
         thread(move || shakedown_media::identify(&file, &mut |progress| meter.show(progress))).await?
     };
     let identity = identity.map_err(image::refused)?;
-    let id = format!("{rig_name}/{name}");
-    let bench = slot::Bench {
-        id: id.clone(),
-        file: shakedown_host::lock::file_name(rig_name, name),
-        board,
-        clock: by.clock().clone(),
-        sink: Arc::new(Nowhere),
-        operator: Arc::new(Terminal),
-    };
-    let slot = slot::open_bench(doc, bench, &by).await?;
     let storage = medium_of(&slot, medium)?;
     power_off(&slot, &by).await?;
     to_side(storage.as_ref(), Side::Host, &by).await?;
