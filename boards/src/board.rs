@@ -87,6 +87,9 @@ impl Merged {
         put(&mut self.arch, layer.arch, || from.at("arch"));
         put(&mut self.soc, layer.soc.cloned(), || from.at("soc"));
         put(&mut self.provision, layer.provision.cloned(), || from.at("provision"));
+        if layer.baud == Some(0) {
+            return Err(from.invalid("baud", "a console of 0 baud says nothing").into());
+        }
         put(&mut self.baud, layer.baud, || from.at("baud"));
         put(&mut self.min_off, layer.min_off, || from.at("min-off"));
         for (name, words, has) in

@@ -119,6 +119,9 @@ impl Boot {
         put(&mut stage.typical, doc.typical, || at("typical"));
         put(&mut stage.optional, doc.optional, || at("optional"));
         put(&mut stage.once, doc.once, || at("once"));
+        if doc.within.is_some_and(|within| within.get().is_zero()) {
+            return Err(from.invalid(&format!("{field}.within"), "no stage is reached in no time").into());
+        }
         let late = |(within, typical): (&Sourced<Span>, &Sourced<Span>)| typical.value > within.value;
         if stage.within.as_ref().zip(stage.typical.as_ref()).is_some_and(late) {
             return Err(from.invalid(&format!("{field}.typical"), "longer than `within`").into());
@@ -260,6 +263,9 @@ pub(crate) fn check_pattern<T>(from: &Loaded<T>, field: &str, pattern: &str) -> 
         let last = text.lines().last().unwrap_or(&text).trim_start_matches("error: ");
         from.invalid(field, format!("not a regular expression: {last}"))
     })?;
+    if parsed.properties().minimum_len() == Some(0) {
+        return Err(from.invalid(field, "this matches nothing at all, and so everywhere").into());
+    }
     if states(&parsed) > STATES {
         let what = format!("a regular expression of more than {STATES} states: its repetitions multiply");
         return Err(from.invalid(field, what).into());

@@ -59,6 +59,13 @@ async fn good() {
     let boot = shown.rungs.iter().find(|rung| rung.name == "boot").unwrap();
     assert!(boot.figures.iter().any(|figure| figure.name == "stage kernel"), "{:?}", boot.figures);
     assert!(ran.out.contains("conformance: "), "{}", ran.all());
+    assert!(shown.is_simulated() && ran.out.contains("SIMULATED"), "{}", ran.all());
+    // As if it had been shown by something real: nothing of it counts for a simulated slot.
+    let file = place.path("out/bringup/sim@one/conformance.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"simulated\": true", "\"simulated\": false")).unwrap();
+    let again = place.run(&["bringup", "one", "--resume", "--only", "console"]).await;
+    assert!(again.all().contains("what it showed does not count"), "{}", again.all());
 }
 
 async fn lies() {

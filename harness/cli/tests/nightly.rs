@@ -567,7 +567,7 @@ async fn refused() {
     place
         .run(&["nightly", "night.yaml", "--simulate", "--resume"])
         .await
-        .says(2, &["no night of `night` was begun"]);
+        .says(2, &["no nightly of `night` was begun"]);
     place.run(&["nightly", "night.yaml", "--simulate", "--list"]).await.says(0, &["1 run(s) on 2 slot(s)"]);
     assert!(nights(&place).is_empty(), "nothing was begun");
     // Another plan under the same name does not go on with the old one's night.
@@ -614,6 +614,13 @@ async fn runs() {
     place.run(&["runs", "gc", "--keep", "2"]).await.says(0, &["4 run(s) removed"]);
     assert!(all[0].exists() && !all[1].exists(), "{:?}", folders());
     assert_eq!(folders().iter().filter(|folder| folder.join("journal.jsonl").exists()).count(), 3);
+    // So does one that is being written.
+    let going = folders().into_iter().rfind(|folder| folder.join("journal.jsonl").exists()).unwrap();
+    let journal = std::fs::File::open(going.join("journal.jsonl")).unwrap();
+    journal.lock().unwrap();
+    place.run(&["runs", "gc", "--keep", "0"]).await.says(0, &["1 run(s) removed, 0 kept, 2 pinned"]);
+    place.run(&["runs", "list"]).await.says(0, &["[it is going on]"]);
+    drop(journal);
     // The runs of a night that can go on stay.
     place.file("long.yaml", plan("generic-amd64", 300, ""));
     let night = place.start(&["nightly", "long.yaml", "--simulate"]);
@@ -648,8 +655,8 @@ async fn bisect() {
     place.file(
         "always.yaml",
         "rules:
-  - { image: 'os-1.0.3*', image-from: os-1.0.35, does: panic }
-  - { image-from: os-1.0.37, case: 'os::swap::*', does: { fail: no swap } }
+  - { image: 'os-1.0.3*', image-from: 1.0.35, does: panic }
+  - { image-from: 1.0.37, case: 'os::swap::*', does: { fail: no swap } }
   - { case: 'os::swap::*', rate: 0.1, does: unplugged }
 ",
     );
@@ -657,7 +664,10 @@ async fn bisect() {
     let between = "first bad: os-1.0.35.img or os-1.0.36.img or os-1.0.37.img or os-1.0.38.img or os-1.0.39.img or os-1.0.40.img (those between could not be tried)";
     ran.says(0, &[between, "os-1.0.34.img is good"]);
     // One that shows in 30 % of the attempts, killed and resumed on the way.
-    place.file("flaky.yaml", "seed: 5\nrules: [{ image-from: os-1.0.23, case: 'os::swap::*', rate: 0.3, does: { fail: no swap } }]\n");
+    place.file(
+        "flaky.yaml",
+        "seed: 5\nrules: [{ image-from: 1.0.23, case: 'os::swap::*', rate: 0.3, does: { fail: no swap } }]\n",
+    );
     let flaky = args("flaky.yaml");
     let before = written(&place);
     let search = place.start(&flaky.iter().map(String::as_str).collect::<Vec<_>>());

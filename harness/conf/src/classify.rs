@@ -90,6 +90,7 @@ fn problem(text: &str) -> Problem {
     }
     match text {
         "EOF while parsing a value" => Problem::Empty,
+        crate::values::NOT_HERE => Problem::Secret,
         _ => Problem::Invalid { what: text.to_owned() },
     }
 }

@@ -93,6 +93,8 @@ pub enum Problem {
         /// One clause.
         what: String,
     },
+    /// Something else stands where a secret's place should: it may be the secret, and is not shown.
+    Secret,
     /// A name that should be one of a set.
     UnknownName {
         /// What kind of name: `board`.
@@ -140,6 +142,7 @@ impl fmt::Display for Problem {
                 write!(f, "larger than {} KiB ({bytes} bytes): no document of ours is", limit >> 10)
             }
             Self::File { what } | Self::NotText { what } | Self::Invalid { what } => f.write_str(what),
+            Self::Secret => f.write_str(crate::values::NOT_HERE),
             Self::Empty => f.write_str("the document is empty"),
             Self::Syntax { what } => write!(f, "not YAML: {what}"),
             Self::Limit { what, limit } => write!(f, "more than {limit} {what}"),
@@ -268,6 +271,9 @@ impl ConfError {
         /// Characters of the line shown before and after the place.
         const BEFORE: usize = 60;
         const AFTER: usize = 40;
+        if self.inner.problem == Problem::Secret {
+            return None;
+        }
         let mark = self.inner.mark;
         let line = self.inner.doc.line(mark.line)?;
         let chars: Vec<char> = line.chars().map(visible).collect();

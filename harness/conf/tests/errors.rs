@@ -58,6 +58,15 @@ fn error(text: &str) -> ConfError {
     load::<Rig>(&Document::new("desk.yaml", text)).map(|loaded| panic!("{:?}", loaded.value)).unwrap_err()
 }
 
+#[test]
+fn what_stands_where_a_secret_should_is_not_shown() {
+    for text in ["    password: hunter2\n", "    password: { hunter2: x }\n", "    password: [hunter2]\n"] {
+        let error = error(&format!("{HEAD}{text}"));
+        let shown = format!("{error} {error:#} {error:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("{ env: NAME }"), "{shown}");
+    }
+}
+
 const HEAD: &str = "rig: desk\nslots:\n  pi4:\n    board: raspberrypi4-64\n";
 
 #[test]
@@ -108,7 +117,10 @@ fn each_slip_is_named_with_its_place() {
         ),
         ("    tags: one\n", "5:11: slots.pi4.tags: expected a list, got the text \"one\""),
         ("    tags:\n      - a\n      - [b]\n", "7:9: slots.pi4.tags[1]: expected text, got a list"),
-        ("    password: hunter2\n", "5:15: slots.pi4.password: unknown choice `hunter2`"),
+        (
+            "    password: hunter2\n",
+            "5:15: slots.pi4.password: a secret is named by its place, `{ env: NAME }` or `{ file: PATH }`",
+        ),
         ("    board: pi5\n", "5:5: slots.pi4: `board` stands here twice (first on line 4)"),
         ("\ttags: []\n", "5:1: not YAML: a tab in the indentation"),
         ("    tags: [a, b\n", "6:1: not YAML: "),

@@ -2,6 +2,13 @@
 
 use std::cmp::Ordering;
 
+/// Whether it can stand in paths, in names of files and in ids as it is: letters, digits, `-`, `_` and
+/// `.`, a letter or a digit first.
+pub fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 /// Whether the whole name matches: `*` is any text, everything else is itself.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -66,6 +73,20 @@ mod tests {
             ("a*a", "a", false),
         ] {
             assert_eq!(matches(pattern, name), want, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_plain_name_cannot_leave_its_folder() {
+        for (name, plain) in [
+            ("pi-4.a_b", true),
+            ("", false),
+            ("../evil", false),
+            ("a/b", false),
+            (".hidden", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_plain(name), plain, "{name}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
-use super::{Conformance, RungResult, Standing, Subject};
+use super::{Conformance, RungResult, SIMULATED, Standing, Subject};
 use crate::html::{STYLE, style_policy};
 use crate::text;
 
@@ -39,6 +39,7 @@ pub fn html(conformance: &Conformance) -> String {
                             (failed) " failed, " (open) " not tried."
                         }
                     }
+                    @if conformance.is_simulated() { p class="sentence" { strong { (SIMULATED) } } }
                     @if let Some(subject) = &conformance.subject { (facts(subject)) }
                     @for rung in &conformance.rungs { (one(rung)) }
                     @if !conformance.patch.is_empty() {

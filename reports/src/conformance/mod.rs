@@ -25,6 +25,9 @@ pub use html::html;
 pub use rungs::{RUNGS, Rung};
 pub use text::text;
 
+/// Said before anything else, where nothing was tried on a DUT.
+const SIMULATED: &str = "SIMULATED: this slot exists only as data. Nothing here says anything about a board.";
+
 /// Names of the files.
 pub const FILES: [&str; 2] = ["conformance.html", "conformance.json"];
 
@@ -99,6 +102,9 @@ pub struct Subject {
     pub hashes: std::collections::BTreeMap<String, Sha>,
     /// The harness's version.
     pub harness: String,
+    /// On a slot that exists only as data: it says nothing about any board.
+    #[serde(default)]
+    pub simulated: bool,
 }
 
 impl Subject {
@@ -114,6 +120,7 @@ impl Subject {
             os: os.collect::<Vec<_>>().join(" "),
             hashes: head.hashes.clone(),
             harness: head.harness.clone(),
+            simulated: crate::verdict::is_simulated(head),
         }
     }
 }
@@ -153,6 +160,8 @@ impl Conformance {
             let before = earlier.rungs.iter().find(|before| before.name == rung.name);
             if let Some(before) = before
                 && rung.standing == Standing::NotTried
+                // Asked for again and not tried again: this time's reason is the one that holds.
+                && (before.standing != Standing::NotTried || rung.run.is_empty())
             {
                 rung.clone_from(before);
             }
@@ -163,6 +172,11 @@ impl Conformance {
             }
         }
         self
+    }
+
+    /// Whether it was made on a slot that exists only as data.
+    pub fn is_simulated(&self) -> bool {
+        self.subject.as_ref().is_some_and(|subject| subject.simulated)
     }
 
     /// Whether a rung failed, in this bring-up or in one before it that counts.

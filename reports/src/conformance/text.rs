@@ -1,10 +1,13 @@
 //! The ladder for a terminal.
 
-use super::{Conformance, Standing};
+use super::{Conformance, SIMULATED, Standing};
 
 /// A line a rung, with what is open below it, and what is missing at the end.
 pub fn text(conformance: &Conformance) -> String {
     let mut out = String::new();
+    if conformance.is_simulated() {
+        out += &format!("{SIMULATED}\n\n");
+    }
     for rung in &conformance.rungs {
         out += &format!(
             "{:>9}  {}: {}{}\n",

@@ -147,9 +147,10 @@ fn name(file: &Path) -> String {
     file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// What a simulation calls an image: its file's name without what it is packed in.
+/// What a simulation calls an image: `1.0.37` of `os-1.0.37.img.zst`, or the name where no number is in it.
 fn version(name: &str) -> &str {
-    name.split(".img").next().unwrap_or(name)
+    let stem = name.split(".img").next().unwrap_or(name);
+    stem.find(|c: char| c.is_ascii_digit()).map_or(stem, |at| &stem[at..])
 }
 
 /// The images from the good one to the bad one.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use shakedown_core::{ExitCode, Ledger, journal};
-use shakedown_reports::{ExtraFile, Extras};
+use shakedown_reports::view::View;
+use shakedown_reports::{ExtraFile, Extras, Ruling};
 
 use crate::say::{out, quiet};
 use crate::{CliError, CliResult, follow};
@@ -42,7 +43,9 @@ pub(super) fn run(args: &Args) -> CliResult {
     quiet(shown.map(drop))?;
     render(&ledger, &folder)?;
     out!("report: {}", folder.join("report.html").display());
-    Ok(ExitCode::Ok)
+    // What cannot be believed is no report of a run, whatever it says of itself.
+    let trusted = View::of(&ledger).verdict.ruling != Ruling::Untrusted;
+    Ok(if trusted { ExitCode::Ok } else { ExitCode::Infra })
 }
 
 fn write_html(ledger: &Ledger, folder: &Path, to: &Path) -> Result<(), CliError> {

@@ -15,7 +15,7 @@ use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, Re
 use shakedown_history::{History, Recorder};
 use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
-use shakedown_suites::{Ask, Plan, Suites};
+use shakedown_suites::{Ask, Entry, Plan, Suites};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::evidence::{self, Found};
@@ -150,7 +150,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         sabotage::narrow(&suites, &mut plan, which);
     }
     if args.list {
-        return list::list(paths, &plan, args);
+        return list::list(paths, &suites, &plan, args);
     }
     let done = execute(paths, &suites, &plan, args)?;
     if args.message_format == MessageFormat::Human {
@@ -264,13 +264,13 @@ pub(super) fn about(
     let place = Place::find(&catalogue, args)?;
     let simulated = place.doc()?.simulated.is_some();
     let (runtime, _) = execute::runtime(simulated)?;
-    let own = companions(args)?;
+    let own = companions(suites, args)?;
     let cancel = CancellationToken::new();
     let slug = &place.board.slug;
     let chosen = runtime.block_on(chosen(args, &catalogue, slug, plan, simulated, own, &cancel))?;
     let id = format!("{}/{}", place.rig.doc.value.rig, place.slot);
     let command = again::command(paths, args, &place.slot);
-    Ok(execute::head(&id, &place.board, &chosen, plan.name.clone(), suites.hash(), command))
+    Ok(execute::head(&id, place.doc()?, &place.board, &chosen, plan.name.clone(), suites.hash(), command))
 }
 
 /// The image under test, identified, with its companion files and its OS profile.
@@ -306,7 +306,7 @@ async fn whole(
 ) -> Result<Done, CliError> {
     let (rig, slot_name, board) = (&place.rig, place.slot.as_str(), place.board.clone());
     let doc = place.doc()?;
-    let own = companions(args)?;
+    let own = companions(suites, args)?;
     let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
@@ -315,6 +315,11 @@ async fn whole(
     let free = caller.wait("slot lock", Duration::from_secs(10));
     let _lock = if simulated.is_some() { None } else { Some(caller.take(slot_name, &free).await?) };
     let chosen = chosen(args, catalogue, &board.slug, plan, simulated.is_some(), own, &cancel).await?;
+    if simulated.is_some() && args.sabotage.is_some() {
+        return Err(CliError::refused(
+            "--sabotage on a simulated slot proves nothing: no OS is there to sabotage",
+        ));
+    }
     let control = args.control.as_deref().map(image::identified).transpose()?;
     let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
     if simulated.is_some() {
@@ -390,23 +395,32 @@ async fn image_of(args: &Args, board: &str, plan: &Plan, by: &Deadline) -> Resul
     if let Some(image) = &args.image {
         return Ok((image.clone(), shakedown_runner::companions(image).into_iter().collect()));
     }
-    reference::image(board, &roles(plan), by).await
+    reference::image(board, &roles(&plan.entries), by).await
 }
 
-/// The companion files that the plan's cases need.
-fn roles(plan: &Plan) -> BTreeSet<String> {
-    let needs = plan.entries.iter().flat_map(|entry| &entry.spec().needs);
+/// The companion files that these cases need.
+fn roles(entries: &[Entry]) -> BTreeSet<String> {
+    let needs = entries.iter().flat_map(|entry| &entry.spec().needs);
     needs.filter_map(|need| need.0.strip_prefix("companion-")).map(str::to_owned).collect()
 }
 
 /// The companion files of the command line, before anything takes time.
-fn companions(args: &Args) -> Result<BTreeMap<String, PathBuf>, CliError> {
+fn companions(suites: &Suites, args: &Args) -> Result<BTreeMap<String, PathBuf>, CliError> {
+    let known = roles(suites.entries());
     let mut companions = BTreeMap::new();
     for companion in &args.companions {
         let Some((role, file)) = companion.split_once('=').filter(|(role, _)| !role.is_empty()) else {
             return Err(CliError::refused(format!("--companion `{companion}`: expected ROLE=FILE"))
                 .hint("for example --companion update=FILE"));
         };
+        if !known.contains(role) {
+            let error = CliError::refused(format!("--companion {companion}: no case needs a `{role}`"));
+            let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(error.hint(match shakedown_conf::nearest(role, &known) {
+                Some(near) => format!("did you mean `{near}`? The roles are: {all}"),
+                None => format!("the roles are: {all}"),
+            }));
+        }
         std::fs::File::open(file).map_err(|error| {
             CliError::refused(format!("--companion {companion}: cannot be read: {error}"))
         })?;

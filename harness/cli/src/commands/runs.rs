@@ -1,6 +1,7 @@
 //! `shakedown runs`: the run folders that there are, and which of them may go.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use shakedown_campaign::book::Entry;
@@ -28,7 +29,7 @@ pub(super) struct Args {
 enum Command {
     /// Every run, a line each, the oldest first.
     List,
-    /// Remove old runs. Pinned ones stay, and those of a campaign that can go on.
+    /// Remove old runs. Pinned ones stay, those that are going on, and those of a campaign that can go on.
     Gc {
         /// Keep so many of the newest runs.
         #[arg(long, value_name = "N")]
@@ -74,18 +75,22 @@ fn line(run: &Found) -> String {
 fn gc(found: &[Found], keep: usize, dry_run: bool) -> Result<(), CliError> {
     let free: Vec<_> = found.iter().filter(|run| run.kept.is_none()).collect();
     let old = &free[..free.len().saturating_sub(keep)];
-    let mut failed = None;
+    let mut failed = Vec::new();
     for run in old {
         if dry_run {
             out!("{}", run.name);
         } else if let Err(error) = std::fs::remove_dir_all(&run.path) {
-            failed.get_or_insert(format!("cannot remove {}: {error}", run.path.display()));
+            failed.push(format!("cannot remove {}: {error}", run.path.display()));
         }
     }
-    let kept = found.len() - free.len();
+    let (pinned, gone) = (found.len() - free.len(), old.len() - failed.len());
     let verb = if dry_run { "would go" } else { "removed" };
-    out!("{} run(s) {verb}, {} kept, {kept} pinned", old.len(), free.len() - old.len());
-    failed.map_or(Ok(()), |what| Err(CliError::infra(what)))
+    out!("{gone} run(s) {verb}, {} kept, {pinned} pinned", free.len() - gone);
+    let more = failed.len().saturating_sub(1);
+    failed.into_iter().next().map_or(Ok(()), |what| {
+        let error = CliError::infra(what);
+        Err(if more == 0 { error } else { error.hint(format!("and {more} more")) })
+    })
 }
 
 /// Runs by age: their names begin with when they began.
@@ -108,7 +113,8 @@ fn found(out: &Path) -> Result<Vec<Found>, CliError> {
         }
         if path.join("journal.jsonl").exists() {
             let pin = std::fs::read_to_string(path.join(PIN)).ok();
-            let kept = pin.map(|text| format!("pinned: {}", text.lines().next().unwrap_or_default()));
+            let pinned = pin.map(|text| format!("pinned: {}", text.lines().next().unwrap_or_default()));
+            let kept = pinned.or_else(|| is_written(&path).then(|| "it is going on".to_owned()));
             runs.push(Found { path, name, kept });
         }
     }
@@ -118,6 +124,12 @@ fn found(out: &Path) -> Result<Vec<Found>, CliError> {
     }
     runs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(runs)
+}
+
+/// Whoever writes a journal holds its lock. A file that cannot be opened is not being written by us.
+fn is_written(run: &Path) -> bool {
+    let held = |file: std::fs::File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    std::fs::File::open(run.join("journal.jsonl")).is_ok_and(held)
 }
 
 fn started(book: &[Entry]) -> impl Iterator<Item = String> + '_ {

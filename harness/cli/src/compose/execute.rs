@@ -116,10 +116,12 @@ pub async fn execute(
     };
     let path = folder::create(job.out, &run)?;
     let journal = std::fs::File::create(path.join("journal.jsonl"))?;
+    // Whoever tidies up sees by it that the run goes on; the kernel takes it back when this process ends.
+    journal.try_lock().map_err(|error| CliError::infra(format!("{}: {error}", path.display())))?;
     let sink = JournalSink::new(&run, Box::new(journal), followers(&clock), clock.clone());
     let profile = doc.offered(&chosen.profile);
     let spec = shakedown_boards::boot_spec(&board, &profile);
-    let mut head = head(&id, &board, chosen, job.selection, job.suites, job.command);
+    let mut head = head(&id, doc, &board, chosen, job.selection, job.suites, job.command);
     let ask = slot::Ask {
         file: shakedown_host::lock::file_name(&rig.doc.value.rig, job.slot),
         id,
@@ -182,6 +184,7 @@ pub async fn execute(
         evidence::seal(&path);
     }
     let broken = sink.health().err().map(|fault| CliError { exit, ..fault.into() });
+    let broken = broken.or_else(|| (!path.join("journal.jsonl").exists()).then(|| gone(&path, exit)));
     let kept = ended.kept.map(|kept| (kept, keys.private));
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
 }
@@ -214,6 +217,12 @@ fn installer_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> 
         );
     }
     Ok(())
+}
+
+/// What was seen is in this process alone, and ends with it.
+fn gone(folder: &Path, exit: ExitCode) -> CliError {
+    let exit = exit.and(ExitCode::Infra);
+    CliError { exit, ..CliError::infra(format!("{} was removed while the run went on", folder.display())) }
 }
 
 /// The run as every later reader adds it up: the journal has whole milliseconds, and reports that are
@@ -250,6 +259,7 @@ fn identity(keys: &KeyPair) -> Identity {
 /// What the run is about; the slot adds its own facts when it is open.
 pub(crate) fn head(
     id: &str,
+    doc: &SlotDoc,
     board: &Board,
     chosen: &Chosen,
     selection: String,
@@ -271,9 +281,11 @@ pub(crate) fn head(
             ("profile".to_owned(), chosen.profile.hash),
             ("suites".to_owned(), suites),
         ]),
-        facts: BTreeMap::from([
-            ("host".to_owned(), host.trim().to_owned()),
-            ("cores".to_owned(), cores.to_string()),
-        ]),
+        facts: [("host", host.trim().to_owned()), ("cores", cores.to_string())]
+            .into_iter()
+            // The slot tells more of it when it is open.
+            .chain(doc.simulated.is_some().then(|| ("simulated", "yes".to_owned())))
+            .map(|(fact, says)| (fact.to_owned(), says))
+            .collect(),
     }
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use shakedown_boards::doc::SupportDoc;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
+use shakedown_core::names::is_plain;
 use shakedown_core::{Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
@@ -19,6 +20,11 @@ use crate::CliError;
 
 /// The QEMU rig that every binary has.
 const QEMU_RIG: &str = include_str!("../../../../qemu/rig.yaml");
+
+/// Both are parts of ids, and of names of files.
+const NAMES: &str = "a name has letters, digits, `-`, `_` and `.`, and begins with a letter or a digit";
+/// Simulated slots of a board, where no rig file names them.
+const MOST_MADE_UP: usize = 1000;
 
 /// A rig file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -70,8 +76,11 @@ pub struct SlotDoc {
 }
 
 impl SlotDoc {
-    /// The same place with a simulated DUT.
+    /// The same place with a simulated DUT; one that is simulated already stays as it is written.
     fn simulated(self, simulation: SimulationDoc) -> Self {
+        if self.simulated.is_some() {
+            return self;
+        }
         Self {
             qemu: None,
             simulated: Some(simulation),
@@ -161,9 +170,12 @@ impl Rig {
 
     /// So many simulated slots for each of these boards.
     pub fn made_up(boards: &[String], slots: usize) -> Result<Self, CliError> {
+        if !(1..=MOST_MADE_UP).contains(&slots) {
+            return Err(CliError::refused(format!("--slots {slots}: expected 1 to {MOST_MADE_UP}")));
+        }
         let mut text = "rig: simulated\nslots:\n".to_owned();
         for board in boards {
-            for number in 1..=slots.max(1) {
+            for number in 1..=slots {
                 let _ = writeln!(text, "  {board}-{number}: {{ board: {board}, simulated: {{}} }}");
             }
         }
@@ -176,7 +188,13 @@ impl Rig {
         if doc.value.slots.is_empty() {
             return Err(doc.invalid("slots", "a rig has at least one slot").into());
         }
+        if !is_plain(&doc.value.rig) {
+            return Err(doc.invalid("rig", NAMES).into());
+        }
         for (name, slot) in &doc.value.slots {
+            if !is_plain(name) {
+                return Err(doc.invalid("slots", format!("slot `{name}`: {NAMES}")).into());
+            }
             let field = |name_of: &str| format!("slots.{name}.{name_of}");
             if let Some(simulation) = &slot.simulated {
                 let other = slot.wired().or(slot.qemu.is_some().then_some("qemu"));

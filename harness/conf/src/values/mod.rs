@@ -7,6 +7,7 @@ mod span;
 
 pub use bytes::Bytes;
 pub use pattern::Pattern;
+pub(crate) use secret::NOT_HERE;
 pub use secret::{Revealed, Secret, SecretError};
 pub use span::Span;
 

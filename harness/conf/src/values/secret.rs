@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where a secret comes from, written `{ env: NAME }` or `{ file: PATH }`; never the secret itself.
@@ -13,6 +14,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(transparent)]
 pub struct Secret(Origin);
+
+/// What is said of anything else in its place.
+pub(crate) const NOT_HERE: &str = "a secret is named by its place, `{ env: NAME }` or `{ file: PATH }`";
 
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -109,7 +113,8 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        serde_yaml::with::singleton_map::deserialize(input).map(Self)
+        // The crate's own words would show what was written in its place.
+        serde_yaml::with::singleton_map::deserialize(input).map(Self).map_err(|_| D::Error::custom(NOT_HERE))
     }
 }
 

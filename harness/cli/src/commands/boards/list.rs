@@ -3,7 +3,7 @@
 use shakedown_boards::{Catalogue, Resolved};
 use shakedown_core::{Capability, ExitCode};
 
-use crate::say::out;
+use crate::say::{err, out};
 
 /// `shakedown boards list`.
 #[derive(clap::Args, Debug)]
@@ -56,5 +56,9 @@ pub(super) fn run(catalogue: &Catalogue, args: &Args) -> ExitCode {
             Err(error) => out!("{:<38} broken: {error}", listed.slug),
         }
     }
-    if count == 0 { ExitCode::NothingRan } else { ExitCode::Ok }
+    if count > 0 {
+        return ExitCode::Ok;
+    }
+    err!("no board is so; `shakedown boards list` shows what there is");
+    ExitCode::NothingRan
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use shakedown_boards::{Catalogue, sketch};
 use shakedown_console::Recording;
 use shakedown_core::ExitCode;
+use shakedown_core::names::is_plain;
 
 use crate::say::{out, to_out};
 use crate::{CliError, CliResult};
@@ -26,6 +27,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(catalogue: &Catalogue, args: &Args) -> CliResult {
+    if !is_plain(&args.slug) || args.slug.chars().any(|c| c.is_ascii_uppercase()) {
+        let what = format!("`{}` is no slug: expected lower-case letters, digits and dashes", args.slug);
+        return Err(CliError::refused(what));
+    }
+    if catalogue.board(&args.slug).is_ok() {
+        let known = CliError::refused(format!("there is a board `{}` already", args.slug));
+        return Err(known.hint(format!("`shakedown boards show {}` tells what it is", args.slug)));
+    }
     let log = args.from_log.as_deref().map(said).transpose()?;
     let name = args.from_log.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
     let log = name.as_deref().zip(log.as_deref());

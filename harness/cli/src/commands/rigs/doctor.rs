@@ -75,6 +75,11 @@ async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
         return Ok(ExitCode::Interrupted);
     }
     wrong += found.iter().filter(|finding| finding.diagnosis.is_wrong()).count();
+    if found.is_empty() && wrong == 0 {
+        let error = CliError::refused(format!("{} has no wiring to look at", rig.from));
+        let error = CliError { exit: ExitCode::NothingRan, ..error };
+        return Err(error.hint("its slots are simulated, or there is none"));
+    }
     err!("{}: {} part(s) looked at, {wrong} wrong", rig.from, found.len());
     Ok(if wrong == 0 { ExitCode::Ok } else { ExitCode::Infra })
 }

@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use shakedown_boards::Catalogue;
 use shakedown_core::{Capability, ExitCode, OsProfile};
-use shakedown_suites::Plan;
+use shakedown_suites::{Plan, Suites};
 
 use super::{Args, Place};
 use crate::compose::{image, reference};
 use crate::say::out;
 use crate::{CliError, CliResult};
 
-pub(super) fn list(paths: &[PathBuf], plan: &Plan, args: &Args) -> CliResult {
+pub(super) fn list(paths: &[PathBuf], suites: &Suites, plan: &Plan, args: &Args) -> CliResult {
     let width = plan.entries.iter().map(|entry| entry.spec().id.0.len()).max().unwrap_or(0);
     let catalogue = Catalogue::with_paths(paths)?;
     let skips = if Place::is_open(args)? {
         None
     } else {
-        Some(skips(&catalogue, plan, args, &Place::find(&catalogue, args)?)?)
+        Some(skips(&catalogue, suites, plan, args, &Place::find(&catalogue, args)?)?)
     };
     for (index, entry) in plan.entries.iter().enumerate() {
         let spec = entry.spec();
@@ -41,11 +41,12 @@ pub(super) fn list(paths: &[PathBuf], plan: &Plan, args: &Args) -> CliResult {
 /// The reason of each skip, in the plan's order.
 fn skips(
     catalogue: &Catalogue,
+    suites: &Suites,
     plan: &Plan,
     args: &Args,
     place: &Place,
 ) -> Result<Vec<Option<String>>, CliError> {
-    let own = super::companions(args)?;
+    let own = super::companions(suites, args)?;
     let (profile, found) = profile(catalogue, plan, args)?;
     let roles = own.into_keys().chain(found).map(|role| format!("companion-{role}")).map(Capability::new);
     let doc = place.rig.doc.value.slots.get(&place.slot);
@@ -63,7 +64,7 @@ fn profile(
 ) -> Result<(Arc<OsProfile>, Vec<String>), CliError> {
     let Some(file) = &args.image else {
         let id = args.os.as_deref().unwrap_or(reference::PROFILE);
-        return Ok((catalogue.profile(id)?, super::roles(plan).into_iter().collect()));
+        return Ok((catalogue.profile(id)?, super::roles(&plan.entries).into_iter().collect()));
     };
     let found = shakedown_runner::companions(file).into_iter().map(|(role, _)| role).collect();
     if let Some(os) = &args.os {
