@@ -81,7 +81,7 @@ impl Came {
                 case: attempt.case.clone(),
                 word: word(attempt),
                 blame: attempt.blame,
-                says: attempt.outcome.as_ref().map(Outcome::headline).unwrap_or_default(),
+                says: attempt.outcome.as_ref().map(|outcome| line(&outcome.headline())).unwrap_or_default(),
             })
             .collect();
         // What was planned and never begun is as open as what was cut off.
@@ -96,7 +96,7 @@ impl Came {
         let steps: Vec<_> = ledger
             .failed_steps()
             .map(|(step, outcome, _)| {
-                (Word::of(Some(outcome)), format!("{}: {}", step.name, outcome.headline()))
+                (Word::of(Some(outcome)), format!("{}: {}", step.name, line(&outcome.headline())))
             })
             .collect();
         let ended = ledger.end.as_ref().filter(|end| end.0 != shakedown_core::ExitCode::Interrupted);
@@ -147,6 +147,12 @@ impl Came {
         let case = self.seen.iter().find(bad).map(|seen| format!("{}: {}", seen.case, seen.says));
         step.or(case).unwrap_or_default()
     }
+}
+
+/// What a DUT said, on one line: a terminal takes nothing in it for a command.
+fn line(says: &str) -> String {
+    let words: Vec<_> = says.split(char::is_control).map(str::trim).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
 }
 
 /// What an interrupt ended was cut off: it says nothing about the OS, and is done again.

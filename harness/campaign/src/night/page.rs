@@ -52,11 +52,13 @@ pub fn page(summary: &Summary, runs: &str) -> String {
                 (matrix(summary, runs))
                 (titled("Could not be told", &summary.that(|case| case.verdict == Verdict::Undetermined), runs))
                 (titled("The rig broke", &summary.that(|case| case.verdict == Verdict::Infra), runs))
-                @if !summary.not_run.is_empty() {
-                    h2 { "Not done (" (summary.not_run.len()) ")" }
-                    ul.cases { @for (job, why) in summary.not_run.iter().take(MOST) {
-                        li { span.id { (job) } span.says.soft { (why) } }
-                    } }
+                @for (title, jobs) in [("Not done", &summary.not_run), ("Left open", &summary.left_open)] {
+                    @if !jobs.is_empty() {
+                        h2 { (title) " (" (jobs.len()) ")" }
+                        ul.cases { @for (job, why) in jobs.iter().take(MOST) {
+                            li { span.id { (job) } span.says.soft { (why) } }
+                        } }
+                    }
                 }
                 h2 { "Slots" }
                 (slots(summary))

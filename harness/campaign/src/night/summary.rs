@@ -85,6 +85,8 @@ pub struct Summary {
     pub slots: Vec<(String, String, u32, u32, Option<String>)>,
     /// Jobs that were not done, and why.
     pub not_run: Vec<(String, String)>,
+    /// Jobs that ran and left something without an answer, and why.
+    pub left_open: Vec<(String, String)>,
     /// Runs by why they were made.
     pub runs: BTreeMap<Why, u32>,
     /// Attempts at cases, without skips and what was blocked.
@@ -123,6 +125,7 @@ impl Summary {
             compared: before.and_then(|entries| entries.first()).map(|entry| entry.0),
             slots: Vec::new(),
             not_run: Vec::new(),
+            left_open: Vec::new(),
             runs: BTreeMap::new(),
             attempts: 0,
             took: (Duration::ZERO, Duration::ZERO),
@@ -179,7 +182,7 @@ impl Summary {
             let last = job.parts.last().and_then(|part| part.came.steps.last());
             let why =
                 last.map_or_else(|| "not every case came to an answer".to_owned(), |(_, says)| says.clone());
-            self.not_run.push((job.job.key.clone(), format!("its tries are used up: {why}")));
+            self.left_open.push((job.job.key.clone(), format!("its tries are used up: {why}")));
         }
     }
 
@@ -191,7 +194,8 @@ impl Summary {
             .values()
             .flat_map(BTreeMap::values)
             .any(|field| field.runs > 0 && field.cases.is_empty());
-        let open = any(Verdict::Undetermined) || any(Verdict::Infra) || !self.not_run.is_empty() || refused;
+        let left = !self.not_run.is_empty() || !self.left_open.is_empty();
+        let open = any(Verdict::Undetermined) || any(Verdict::Infra) || left || refused;
         if self.cases.iter().any(|case| case.verdict.is_failure()) {
             ExitCode::Failed
         } else if open {
@@ -254,8 +258,10 @@ impl Summary {
                 parts.push(format!("{many} {}", verdict.text()));
             }
         }
-        if !self.not_run.is_empty() {
-            parts.push(format!("{} job(s) not done", self.not_run.len()));
+        for (jobs, what) in [(&self.not_run, "not done"), (&self.left_open, "left open")] {
+            if !jobs.is_empty() {
+                parts.push(format!("{} job(s) {what}", jobs.len()));
+            }
         }
         let out = self.slots.iter().filter(|slot| slot.4.is_some()).count();
         if out > 0 {
@@ -275,8 +281,8 @@ impl Summary {
                 return;
             }
             let _ = writeln!(text, "\n### {title} ({})\n", cases.len());
-            for case in cases.iter().take(20) {
-                let says = case.standing.says.replace(['\n', '`'], " ");
+            for case in cases.iter().take(MOST) {
+                let says = plain(&case.standing.says);
                 let _ = writeln!(
                     text,
                     "- **{}** `{}` on {} with {}: {says}",
@@ -286,14 +292,24 @@ impl Summary {
                     case.image
                 );
             }
-            if cases.len() > 20 {
-                let _ = writeln!(text, "- and {} more", cases.len() - 20);
-            }
+            more(text, cases.len());
         };
         let title = if self.compared.is_some() { "New since the night before" } else { "Failures" };
         list(&mut text, title, &self.new_failures());
         list(&mut text, "Fixed", &self.fixed());
         list(&mut text, "Still failing", &self.still());
+        let unclear = |case: &CaseLine| matches!(case.verdict, Verdict::Undetermined | Verdict::Infra);
+        list(&mut text, "Undetermined, or lost to the rig", &self.that(unclear));
+        for (title, jobs) in [("Not done", &self.not_run), ("Left open", &self.left_open)] {
+            if jobs.is_empty() {
+                continue;
+            }
+            let _ = writeln!(text, "\n### {title} ({})\n", jobs.len());
+            for (job, why) in jobs.iter().take(MOST) {
+                let _ = writeln!(text, "- `{job}`: {}", plain(why));
+            }
+            more(&mut text, jobs.len());
+        }
         let columns: Vec<_> = self.columns();
         let heads: Vec<_> = columns.iter().map(|(image, suite)| format!(" {image} · {suite} |")).collect();
         let _ = writeln!(text, "\n| board |{}", heads.concat());
@@ -314,6 +330,20 @@ impl Summary {
         let columns: std::collections::BTreeSet<_> = self.matrix.values().flat_map(BTreeMap::keys).collect();
         columns.into_iter().cloned().collect()
     }
+}
+
+/// Lines of a list in `summary.md`; all of them are on the page.
+const MOST: usize = 20;
+
+fn more(text: &mut String, of: usize) {
+    if of > MOST {
+        let _ = writeln!(text, "- and {} more", of - MOST);
+    }
+}
+
+/// Words of a DUT as text of a list: neither code nor a tag begins in them.
+fn plain(says: &str) -> String {
+    says.replace('`', " ").replace('<', "&lt;")
 }
 
 /// `41 pass, 1 flaky`.

@@ -271,7 +271,7 @@ fn finish(
     out!("{}", summary.verdict());
     out!("report: {}", folder.join("nightly.html").display());
     if interrupted {
-        err!("interrupted: go on with `shakedown nightly PLAN --resume`");
+        err!("interrupted: go on with the same command and `--resume`");
     }
     Ok(exit)
 }
