@@ -811,7 +811,7 @@ async fn journals() {
     let edited = edited.concat();
     assert_ne!(edited, journal);
     place.file("edited/journal.jsonl", edited);
-    place.run(&["report", "edited"]).await.says(0, &["report: edited/report.html"]);
+    place.run(&["report", "edited"]).await.says(3, &["report: edited/report.html"]);
     let run = Run::read(&place.path("edited"));
     assert_ne!(run.ledger.problems, []);
     let html = std::fs::read_to_string(place.path("edited/report.html")).unwrap();

@@ -33,9 +33,9 @@ fn a_history_is_filled_and_asked() {
     assert!(code == Some(2) && text.contains("shakedown history add"), "{text}");
     let real = corpus().join("real-amd64.jsonl");
     let (code, text) = history(&["add", path(&real)]);
-    assert_eq!((code, text.as_str()), (Some(0), "1 runs, 5 new attempts\n"));
+    assert_eq!((code, text.as_str()), (Some(0), "1 run, 5 new attempts\n"));
     let (code, text) = history(&["add", path(&real)]);
-    assert_eq!((code, text.as_str()), (Some(0), "1 runs, 0 new attempts\n"));
+    assert_eq!((code, text.as_str()), (Some(0), "1 run, 0 new attempts\n"));
     let (code, text) = history(&["add", path(&corpus().join("v1-edited.jsonl"))]);
     assert!(code == Some(2) && text.contains("the journal was edited"), "{text}");
     let (_, text) = history(&[]);
@@ -54,7 +54,7 @@ fn a_history_is_filled_and_asked() {
     let report = place.path().join("kcidb.json");
     let (_, text) = history(&["export", "--kcidb", "our_lab"]);
     std::fs::write(&report, text).unwrap();
-    let told = "0 new attempts\n1 runs are in the history by themselves: nothing was added of them\n";
+    let told = "0 new attempts\n1 run is in the history by itself: nothing was added of it\n";
     assert_eq!(history(&["import", "kcidb", path(&report)]).1, told);
     let (code, text) = history(&["--case", "os::release::slug"]);
     assert!(code == Some(0) && text.matches("pass").count() == 1, "{text}");

@@ -66,6 +66,9 @@ fn split_path<'a>(spots: &Spots, text: &'a str) -> (String, &'a str) {
 }
 
 fn problem(text: &str) -> Problem {
+    if text.ends_with(crate::values::NOT_HERE) {
+        return Problem::Secret;
+    }
     if let Some(rest) = text.strip_prefix("unknown field `") {
         let (got, allowed) = names(rest);
         return Problem::UnknownField { got, allowed };
@@ -90,7 +93,6 @@ fn problem(text: &str) -> Problem {
     }
     match text {
         "EOF while parsing a value" => Problem::Empty,
-        crate::values::NOT_HERE => Problem::Secret,
         _ => Problem::Invalid { what: text.to_owned() },
     }
 }

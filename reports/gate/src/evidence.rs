@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::journal::{self, Problem};
 use shakedown_core::ledger::Attempt;
 use shakedown_core::outcome::Word;
-use shakedown_core::{Blame, Ledger, Sha};
-use shakedown_history::{AttemptRow, RunRow};
+use shakedown_core::{Blame, ExitCode, Ledger, Outcome, Sha};
+use shakedown_history::Rows;
 
 use crate::key::PublicKey;
 use crate::seal;
@@ -85,6 +85,9 @@ impl Doubt {
             ),
             Self::Row(what) => format!("the history was edited: {what}"),
             Self::Results(file) => format!("{file} was edited: it is not what the journal gives"),
+            Self::Gone(path) if path.as_os_str().is_empty() => {
+                "the history knows it, but names no journal, and none was found".into()
+            }
             Self::Gone(path) => format!("the history knows it, but its journal {} is gone", path.display()),
             Self::Twice(path) => format!("the same run was read from {} already", path.display()),
             Self::Suites { expected, got } => format!(
@@ -114,6 +117,9 @@ pub struct Run {
     pub by: String,
 }
 
+/// What stands before a step's name in [`Ignored::failed`]; alone, for a step that nobody can name.
+pub const STEP: &str = "step ";
+
 /// A run that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,6 +134,13 @@ pub struct Ignored {
     pub image: Option<String>,
     /// The cases that it claims to have been about; empty when nobody knows.
     pub cases: Vec<String>,
+    /// The cases, and after [`STEP`] the steps, that failed in it by what its journal or the history
+    /// says: failures of the OS or the image, or nobody knows whose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
+    /// It ran on a simulated slot, by all that is known of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
     /// When it began, as far as that is known.
     pub began: Option<jiff::Timestamp>,
     /// Why.
@@ -138,8 +151,8 @@ pub struct Ignored {
 pub struct Source<'a> {
     /// Journals that were named.
     pub journals: Vec<PathBuf>,
-    /// Runs that the history knows of the images in question, each with its attempts.
-    pub history: Vec<(RunRow, Vec<AttemptRow>)>,
+    /// Runs that the history knows of the images in question, and of the journals above.
+    pub history: Vec<Rows>,
     /// What the results file of a run must be, from its ledger: name and text.
     pub results: &'a dyn Fn(&Ledger) -> (&'static str, String),
 }
@@ -158,24 +171,27 @@ impl Evidence {
     pub fn read(source: &Source<'_>, keys: &[PublicKey], names: &[String]) -> Self {
         let mut all = Self::default();
         let mut paths = source.journals.clone();
-        let known: BTreeMap<&str, &(RunRow, Vec<AttemptRow>)> =
-            source.history.iter().map(|row| (row.0.run.as_str(), row)).collect();
-        for (row, _) in &source.history {
-            // What another program reported is no journal, and nobody takes it for one.
-            if row.source == "journal" && !row.journal.as_os_str().is_empty() && !paths.contains(&row.journal)
-            {
-                paths.push(row.journal.clone());
+        let known: BTreeMap<&str, &Rows> =
+            source.history.iter().map(|rows| (rows.run.run.as_str(), rows)).collect();
+        for rows in &source.history {
+            // What another program reported has no journal, and nobody takes it for one.
+            let journal = &rows.run.journal;
+            if !journal.as_os_str().is_empty() && !paths.contains(journal) {
+                paths.push(journal.clone());
             }
         }
         let mut seen: BTreeMap<String, (PathBuf, Sha)> = BTreeMap::new();
         for path in paths {
-            let row = source.history.iter().find(|(row, _)| row.journal == path).map(|(row, _)| row);
-            match read_one(&path, row, &known, source, keys, names) {
+            let place = source.history.iter().find(|rows| rows.run.journal == path);
+            if place.is_some() && !path.exists() {
+                continue;
+            }
+            match read_one(&path, place, &known, source, keys, names) {
                 Ok(run) => match seen.get(&run.ledger.run) {
                     Some((_, head)) if *head == run.head => {}
                     Some((first, _)) => {
                         let doubt = Doubt::Twice(first.clone());
-                        all.ignored.push(ignored(&run.path, Some(&run.ledger), None, doubt));
+                        all.ignored.push(ignored(&run.path, Some(&run.ledger), None, true, doubt));
                     }
                     None => {
                         seen.insert(run.ledger.run.clone(), (run.path.clone(), run.head));
@@ -185,53 +201,115 @@ impl Evidence {
                 Err(bad) => all.ignored.push(*bad),
             }
         }
+        // A folder may have been moved: then its run was read where it lies now.
+        for rows in source.history.iter().filter(|rows| rows.of_journal()) {
+            let run = &rows.run.run;
+            if !seen.contains_key(run) && !all.ignored.iter().any(|ignored| ignored.run == *run) {
+                let doubt = Doubt::Gone(rows.run.journal.clone());
+                all.ignored.push(ignored(&rows.run.journal, None, Some(rows), false, doubt));
+            }
+        }
         all
     }
 }
 
-/// A run as the history has it.
-type Known = (RunRow, Vec<AttemptRow>);
-
-/// What the history has comes first: a journal that cannot be believed may name another board.
-fn ignored(path: &Path, ledger: Option<&Ledger>, known: Option<&Known>, doubt: Doubt) -> Ignored {
+/// What the history has comes first, for a journal that cannot be believed may name another board;
+/// but not before a `genuine` journal, one that a trusted key sealed: then the history was edited.
+fn ignored(
+    path: &Path,
+    ledger: Option<&Ledger>,
+    known: Option<&Rows>,
+    genuine: bool,
+    doubt: Doubt,
+) -> Ignored {
     let head = ledger.and_then(|ledger| ledger.head.as_ref());
-    let row = known.map(|(row, _)| row);
+    let row = known.map(|rows| &rows.run);
     let of_journal = ledger.into_iter().flat_map(|ledger| {
         let planned = ledger.plan.iter().map(|planned| planned.id.0.clone());
         planned.chain(ledger.attempts.iter().map(|attempt| attempt.case.0.clone()))
     });
-    let of_history = known.into_iter().flat_map(|(_, rows)| rows.iter().map(|row| row.case.clone()));
-    let mut cases: Vec<String> = of_journal.chain(of_history).collect();
-    cases.sort();
-    cases.dedup();
+    let of_history = known.into_iter().flat_map(|rows| rows.attempts.iter().map(|row| row.case.clone()));
+    let mut failed = ledger.map(failed_in).unwrap_or_default();
+    failed.extend(known.map(failed_of).unwrap_or_default());
+    // A step has no row: where no journal can say which it was, the run's exit says that there was one.
+    let is_told = |rows: &Rows| rows.attempts.iter().any(|row| row.outcome == Word::Fail);
+    let failed_run = row.is_some_and(|row| row.exit == Some(ExitCode::Failed));
+    if failed.is_empty() && failed_run && !known.is_some_and(is_told) {
+        failed.push(STEP.to_owned());
+    }
+    let sorted = |names: &mut dyn Iterator<Item = String>| {
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let simulated = [row.map(|row| row.simulated), head.map(|_| ledger.is_some_and(is_simulated))];
+    let mut simulated = simulated.into_iter().flatten().peekable();
     let run = ledger.map(|ledger| ledger.run.clone()).filter(|run| !run.is_empty());
     Ignored {
         run: row.map(|row| row.run.clone()).or(run).unwrap_or_default(),
         path: path.to_owned(),
-        board: row.map(|row| row.board.clone()).or(head.map(|head| head.board.clone())),
-        image: row.map(|row| row.image.payload.clone()).or(head.map(|head| head.image.payload.to_string())),
-        cases,
-        began: row.map(|row| row.started).or(ledger.and_then(|ledger| ledger.started)),
+        board: pick(genuine, head.map(|head| head.board.clone()), row.map(|row| row.board.clone())),
+        image: pick(
+            genuine,
+            head.map(|head| head.image.payload.to_string()),
+            row.map(|row| row.image.payload.clone()),
+        ),
+        cases: sorted(&mut of_journal.chain(of_history)),
+        failed: sorted(&mut failed.into_iter()),
+        simulated: simulated.peek().is_some() && simulated.all(|is| is),
+        began: pick(genuine, ledger.and_then(|ledger| ledger.started), row.map(|row| row.started)),
         doubt,
     }
 }
 
+fn pick<T>(genuine: bool, journal: Option<T>, history: Option<T>) -> Option<T> {
+    if genuine { journal.or(history) } else { history.or(journal) }
+}
+
+/// Whether a journal says that it is of a simulated slot.
+pub(crate) fn is_simulated(ledger: &Ledger) -> bool {
+    ledger.head.as_ref().is_some_and(|head| head.facts.contains_key("simulated"))
+}
+
+/// What failed by a run's journal.
+pub(crate) fn failed_in(ledger: &Ledger) -> Vec<String> {
+    let cases = ledger.attempts.iter().filter(|attempt| is_failure(attempt));
+    let cases = cases.map(|attempt| attempt.case.0.clone());
+    let steps = failed_steps(ledger).map(|(step, _)| format!("{STEP}{step}"));
+    cases.chain(steps).collect()
+}
+
+/// What failed by the history's rows.
+fn failed_of(rows: &Rows) -> Vec<String> {
+    let is_bad = |blame| !matches!(blame, Some(Blame::Rig | Blame::Harness));
+    let failed = rows.attempts.iter().filter(|row| row.outcome == Word::Fail && is_bad(row.blame));
+    failed.map(|row| row.case.clone()).collect()
+}
+
+/// Steps that the image failed, with how.
+pub(crate) fn failed_steps(ledger: &Ledger) -> impl Iterator<Item = (&str, &Outcome)> {
+    let ours = |(_, outcome, blame): &(_, &Outcome, Blame)| {
+        matches!(outcome, Outcome::Fail(_)) && matches!(blame, Blame::Os | Blame::Image)
+    };
+    ledger.failed_steps().filter(ours).map(|(step, outcome, _)| (step.name.as_str(), outcome))
+}
+
 fn read_one(
     path: &Path,
-    row: Option<&RunRow>,
-    known: &BTreeMap<&str, &(RunRow, Vec<AttemptRow>)>,
+    place: Option<&Rows>,
+    known: &BTreeMap<&str, &Rows>,
     source: &Source<'_>,
     keys: &[PublicKey],
     names: &[String],
 ) -> Result<Run, Box<Ignored>> {
-    let of_place = row.and_then(|row| known.get(row.run.as_str())).copied();
     let Ok(text) = std::fs::read(path) else {
-        return Err(Box::new(ignored(path, None, of_place, Doubt::Gone(path.to_owned()))));
+        return Err(Box::new(ignored(path, None, place, false, Doubt::Gone(path.to_owned()))));
     };
     let read = journal::read(&text);
     let ledger = Ledger::of(&read);
-    let of_run = of_place.or(known.get(ledger.run.as_str()).copied());
-    let refuse = |doubt: Doubt| Box::new(ignored(path, Some(&ledger), of_run, doubt));
+    let of_run = place.or(known.get(ledger.run.as_str()).copied());
+    let refuse = |doubt: Doubt| Box::new(ignored(path, Some(&ledger), of_run, false, doubt));
     let folder = path.parent().unwrap_or(Path::new("."));
     if let Some(problem) = read.problems.iter().find(|problem| !matches!(problem, Problem::Unfinished)) {
         return Err(refuse(Doubt::Journal(seal::told(problem))));
@@ -239,11 +317,11 @@ fn read_one(
     let Some(head) = read.head else { return Err(refuse(Doubt::Journal("it is empty".into()))) };
     let (sealed, by) = match seal::read(folder, keys) {
         // A run that was killed has no seal and no end: told as what it is.
-        None if !read.problems.is_empty() => {
+        None if !read.problems.is_empty() && !is_simulated(&ledger) => {
             return Err(refuse(Doubt::Journal(seal::told(&Problem::Unfinished))));
         }
         None => {
-            let was = of_run.is_some_and(|(row, _)| !row.simulated);
+            let was = of_run.is_some_and(|rows| !rows.run.simulated);
             return Err(refuse(if was { Doubt::SealGone } else { Doubt::NotSealed }));
         }
         Some(Err(why)) => return Err(refuse(Doubt::Seal(why.to_string()))),
@@ -256,18 +334,20 @@ fn read_one(
         }));
     }
     // What lies where the history saw another run.
-    if let Some(row) = row.filter(|row| row.run != ledger.run) {
+    if let Some(rows) = place.filter(|rows| rows.run.run != ledger.run) {
         return Err(refuse(Doubt::Swapped {
-            sealed: format!("run {} (so the history)", row.run),
+            sealed: format!("run {} (so the history)", rows.run.run),
             found: format!("run {}", ledger.run),
         }));
     }
-    if let Some((row, rows)) = known.get(ledger.run.as_str()) {
+    let refuse = |doubt: Doubt| Box::new(ignored(path, Some(&ledger), of_run, true, doubt));
+    if let Some(rows) = known.get(ledger.run.as_str()) {
+        let row = &rows.run;
         if row.head != head.to_string() {
             let (history, journal) = (row.head.chars().take(12).collect(), head.short());
             return Err(refuse(Doubt::OtherInHistory { history, journal }));
         }
-        if let Some(what) = rows_differ(&ledger, row, rows) {
+        if let Some(what) = rows.differ(&ledger) {
             return Err(refuse(Doubt::Row(what)));
         }
     }
@@ -277,30 +357,6 @@ fn read_one(
     }
     let by = names.get(by).cloned().unwrap_or_default();
     Ok(Run { path: path.to_owned(), sha: Sha::of(&text), head, ledger, by })
-}
-
-/// The first thing in which the history's rows are not the journal's.
-fn rows_differ(ledger: &Ledger, row: &RunRow, rows: &[AttemptRow]) -> Option<String> {
-    let head = ledger.head.as_ref()?;
-    let about = [
-        ("board", &row.board, &head.board),
-        ("slot", &row.slot, &head.slot),
-        ("image", &row.image.payload, &head.image.payload.to_string()),
-    ];
-    if let Some((what, history, journal)) = about.into_iter().find(|(_, history, journal)| history != journal)
-    {
-        return Some(format!("{what} is {history} there and {journal} in the journal"));
-    }
-    if rows.len() != ledger.attempts.len() {
-        return Some(format!("{} attempts there and {} in the journal", rows.len(), ledger.attempts.len()));
-    }
-    rows.iter().find_map(|row| {
-        let of = ledger.attempts.get(row.ordinal as usize)?;
-        let word = Word::of(of.outcome.as_ref());
-        (word != row.outcome || of.blame != row.blame).then(|| {
-            format!("{} is `{}` there and `{}` in the journal", of.case, row.outcome.text(), word.text())
-        })
-    })
 }
 
 /// Whether an attempt is a failure of what is to ship, rather than of the rig or the harness.

@@ -87,25 +87,28 @@ impl fmt::Debug for SecretKey {
 impl PublicKey {
     /// `ed25519:BASE64`, or a PEM text.
     pub fn parse(text: &str) -> Result<Self, GateError> {
-        let bytes = match text.trim().strip_prefix(PREFIX) {
-            Some(base64) => {
-                STANDARD.decode(base64).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).ok_or_else(
-                    || GateError::key(format!("expected `{PREFIX}` and 32 bytes in base64, got `{text}`")),
-                )?
-            }
-            None => from_pem(text, "PUBLIC KEY", &PUBLIC).map_err(GateError::key)?,
-        };
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|error| GateError::key(error.to_string()))?;
-        if key.is_weak() {
-            return Err(GateError::key("this key verifies anything: its point has a small order"));
-        }
-        Ok(Self(key))
+        Self::of(text).map_err(GateError::key)
     }
 
     /// A file with a public key in either form.
     pub fn read(path: &Path) -> Result<Self, GateError> {
         let text = std::fs::read_to_string(path).map_err(|error| GateError::file(path, &error))?;
-        Self::parse(&text).map_err(|error| GateError::key(format!("{}: {error}", path.display())))
+        Self::of(&text).map_err(|why| GateError::key(format!("{}: {why}", path.display())))
+    }
+
+    fn of(text: &str) -> Result<Self, String> {
+        let bytes = match text.trim().strip_prefix(PREFIX) {
+            Some(base64) => {
+                let bytes = STANDARD.decode(base64).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+                bytes.ok_or_else(|| format!("expected `{PREFIX}` and 32 bytes in base64, got `{text}`"))?
+            }
+            None => from_pem(text, "PUBLIC KEY", &PUBLIC)?,
+        };
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|error| error.to_string())?;
+        if key.is_weak() {
+            return Err("this key verifies anything: its point has a small order".to_owned());
+        }
+        Ok(Self(key))
     }
 
     /// As OpenSSL writes it.
@@ -190,6 +193,8 @@ mod tests {
         for wrong in ["", "ed25519:AAAA", "rsa:AAAA", THEIR_SECRET] {
             assert!(PublicKey::parse(wrong).is_err(), "{wrong}");
         }
+        let error = PublicKey::read(&file).unwrap_err().to_string();
+        assert_eq!(error.matches("not an ed25519 key").count(), 1, "{error}");
         let zero = format!("ed25519:{}", STANDARD.encode([0; 32]));
         assert!(PublicKey::parse(&zero).unwrap_err().to_string().contains("small order"));
     }

@@ -8,6 +8,7 @@ pub mod attest;
 pub mod dsse;
 mod error;
 pub mod evidence;
+mod gather;
 pub mod judge;
 pub mod key;
 pub mod manual;
@@ -17,6 +18,7 @@ pub mod seal;
 
 pub use error::GateError;
 pub use evidence::{Doubt, Evidence, Source};
+pub use gather::{Gathered, gather};
 pub use judge::{Answer, Known, Ruling, judge};
 pub use key::{PublicKey, SecretKey};
 pub use policy::Policy;

@@ -417,6 +417,13 @@ fn limits(doc: &Loaded<PolicyDoc>, known: &Known) -> Checked {
         if bounds.into_iter().flatten().any(|bound| !bound.is_finite()) {
             return Err(doc.invalid(&at, "a bound is a number"));
         }
+        for (field, bound) in [("at-most", limit.at_most), ("never-above", limit.never_above)] {
+            if limit.measure.starts_with("boot.") && bound.is_some_and(|bound| bound < 0.0) {
+                return Err(
+                    doc.invalid(&format!("{at}.{field}"), "no time is below 0 s: nothing could meet it")
+                );
+            }
+        }
         if let (Some(most), Some(least)) = (limit.at_most, limit.at_least)
             && most < least
         {

@@ -15,13 +15,16 @@ for a, n, b, m in [(9, 10, 1, 90), (0, 10, 0, 10), (3, 10, 3, 10), (10, 10, 0, 1
     p = stats.fisher_exact([[a, n - a], [b, m - b]]).pvalue
     print(f"    (({a}, {n}), ({b}, {m}), {float(p)!r}),")
 print("];\n")
-print("// scipy.stats.mannwhitneyu(a, b, alternative)")
+print("// scipy.stats.mannwhitneyu(a, b, alternative); up to 20 values with ties: of all permutations (method)")
 print("const RANKS: &[(&[f64], &[f64], f64, f64, f64)] = &[")
 g = np.random.default_rng(7)
 sets = [([3.1, 3.4, 3.6], [1.0, 2.0, 2.5]), ([1., 2., 3.], [1.5, 2.5, 3.5, 4.5]), ([5., 5., 5.], [5., 5.]), ([1., 2., 2., 3., 3., 4.], [0., 1., 1., 2., 3.]),
+        ([7., 7., 7., 7., 7.], [6., 6., 6., 6., 6.]), ([2., 2., 3.], [1., 2., 2., 2., 4., 4., 1.]), ([1., 1., 2., 5., 5., 5., 6., 6., 7., 9.], [1., 2., 2., 2., 3., 5., 5., 6., 6., 6.]),
         (list(np.round(g.normal(10.6, 1, 9), 3)), list(np.round(g.normal(10, 1, 12), 3))), (list(np.round(g.normal(7.1, .1, 8), 4)), list(np.round(g.normal(7, .1, 20), 4)))]
 for a, b in sets:
-    greater, both = stats.mannwhitneyu(a, b, alternative="greater"), stats.mannwhitneyu(a, b, alternative="two-sided")
+    few = len(a) + len(b) <= 20 and len(set(a + b)) < len(a + b)
+    method = stats.PermutationMethod(n_resamples=np.inf) if few else "auto"
+    greater, both = (stats.mannwhitneyu(a, b, alternative=x, method=method) for x in ("greater", "two-sided"))
     show = lambda v: ", ".join(repr(float(x)) for x in v)
     num = lambda v: "1.0" if not np.isfinite(v) else repr(float(v))
     print(f"    (&[{show(a)}], &[{show(b)}], {float(greater.statistic)!r}, {num(greater.pvalue)}, {num(both.pvalue)}),")

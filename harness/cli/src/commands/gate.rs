@@ -96,7 +96,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         }
         Some(Command::Key { file, new, pem }) => tools::key(file.as_deref(), *new, *pem),
         Some(Command::Seal { runs, key }) => tools::seal(runs, key.as_deref()),
-        Some(Command::Manual(args)) => tools::manual(args),
+        Some(Command::Manual(args)) => tools::manual(paths, args),
         None => {
             let (Some(policy), Some(image)) = (&args.policy, &args.image) else {
                 return Err(CliError::refused("a policy and --image are needed"));
@@ -164,6 +164,7 @@ fn tell(args: &Args, answer: &Answer, path: Option<&Path>, key: Option<&SecretKe
                 write(file, &text)?;
                 out!("plan for what is missing: {}", file.display());
             }
+            None if answer.missing.is_empty() => out!("nothing is missing: no plan was written"),
             None => out!("no run can supply what is missing: no plan was written"),
         }
     }

@@ -179,7 +179,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     history.renamed(&Suites::with_paths(paths)?.renames())?;
     let filter = args.filter.filter();
     let asks = !adds && !matches!(args.command, Some(Command::Export { .. }));
-    let left_out = if asks && !filter.simulated && filter.run.is_none() { history.simulated()? } else { 0 };
+    let left_out = if !adds && !filter.simulated && filter.run.is_none() { history.simulated()? } else { 0 };
     match &args.command {
         None if filter.case.is_some() || filter.outcome.is_some() || filter.run.is_some() => {
             show::attempts(&history.attempts(&filter, args.most)?);
@@ -228,13 +228,21 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Some(Command::Export { kcidb: Some(origin) }) => out!("{}", history.export_kcidb(&filter, origin)?),
     }
     if left_out > 0 {
-        out!("{left_out} runs on simulated slots are left out (--simulated shows them)");
+        let left_out = many(left_out, "run on a simulated slot is", "runs on simulated slots are");
+        let told = format!("{left_out} left out (--simulated shows them)");
+        // What is exported is for programs, and nothing else belongs between its lines.
+        if asks { out!("{told}") } else { err!("{told}") }
     }
     Ok(ExitCode::Ok)
 }
 
 /// Runs that are added in one transaction.
 const TOGETHER: usize = 40;
+
+/// `1 run`, `2 runs`.
+fn many(many: u64, one: &str, several: &str) -> String {
+    format!("{many} {}", if many == 1 { one } else { several })
+}
 
 /// Adds what can be added; one that cannot does not stop the others.
 fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
@@ -258,7 +266,7 @@ fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
             }
         }
     }
-    out!("{all} runs, {new} new attempts");
+    out!("{}, {}", many(all, "run", "runs"), many(new as u64, "new attempt", "new attempts"));
     if all == 0 && exit == ExitCode::Ok {
         return Err(CliError::refused("no run was found").hint("give run folders, or a folder of them"));
     }
@@ -287,8 +295,10 @@ fn import(history: &mut History, format: Format, files: &[PathBuf], about: &Filt
         let added = added.map_err(|error| CliError::refused(format!("{}: {error}", file.display())))?;
         (new, copies) = (new + added.new, copies + added.copies);
     }
-    out!("{new} new attempts");
-    if copies > 0 {
+    out!("{}", many(new as u64, "new attempt", "new attempts"));
+    if copies == 1 {
+        out!("1 run is in the history by itself: nothing was added of it");
+    } else if copies > 1 {
         out!("{copies} runs are in the history by themselves: nothing was added of them");
     }
     Ok(ExitCode::Ok)

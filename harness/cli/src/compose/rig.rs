@@ -168,7 +168,7 @@ impl Rig {
         Self { doc: self.doc.map(simulated), ..self }
     }
 
-    /// So many simulated slots for each of these boards.
+    /// So many slots for each of these boards, to be simulated.
     pub fn made_up(boards: &[String], slots: usize) -> Result<Self, CliError> {
         if !(1..=MOST_MADE_UP).contains(&slots) {
             return Err(CliError::refused(format!("--slots {slots}: expected 1 to {MOST_MADE_UP}")));
@@ -176,7 +176,7 @@ impl Rig {
         let mut text = "rig: simulated\nslots:\n".to_owned();
         for board in boards {
             for number in 1..=slots {
-                let _ = writeln!(text, "  {board}-{number}: {{ board: {board}, simulated: {{}} }}");
+                let _ = writeln!(text, "  {board}-{number}: {{ board: {board} }}");
             }
         }
         Self::read(&Document::new("simulated slots", &text), "simulated slots".to_owned(), None)

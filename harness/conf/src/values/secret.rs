@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where a secret comes from, written `{ env: NAME }` or `{ file: PATH }`; never the secret itself.
@@ -18,9 +18,8 @@ pub struct Secret(Origin);
 /// What is said of anything else in its place.
 pub(crate) const NOT_HERE: &str = "a secret is named by its place, `{ env: NAME }` or `{ file: PATH }`";
 
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Secret")]
+#[derive(Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "Secret", rename_all = "kebab-case")]
 enum Origin {
     /// An environment variable.
     Env(String),
@@ -113,8 +112,30 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        // The crate's own words would show what was written in its place.
-        serde_yaml::with::singleton_map::deserialize(input).map(Self).map_err(|_| D::Error::custom(NOT_HERE))
+        input.deserialize_any(Place).map(Self)
+    }
+}
+
+/// Reads the place. The words of a derived reader would show what was written instead of it.
+struct Place;
+
+impl<'de> Visitor<'de> for Place {
+    type Value = Origin;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NOT_HERE)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Origin, A::Error> {
+        let origin = match map.next_key::<String>()?.as_deref() {
+            Some("env") => Origin::Env(map.next_value()?),
+            Some("file") => Origin::File(map.next_value()?),
+            _ => return Err(A::Error::custom(NOT_HERE)),
+        };
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok(origin),
+            Some(_) => Err(A::Error::custom(NOT_HERE)),
+        }
     }
 }
 

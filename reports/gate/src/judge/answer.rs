@@ -150,7 +150,7 @@ pub struct Measured {
     pub largest: f64,
     /// `s`, `MiB` …
     pub unit: String,
-    /// What it was held to, in words, with the test.
+    /// What was found and what it was held to, in words, with the test.
     pub held_to: String,
     /// Whether it holds.
     pub holds: bool,
@@ -269,6 +269,11 @@ impl Answer {
             worst.board
         ))
     }
+}
+
+/// `1 run`, `2 runs`.
+pub(crate) fn many(many: u64, one: &str, several: &str) -> String {
+    format!("{many} {}", if many == 1 { one } else { several })
 }
 
 /// A share for people, rounded up: a bound must not be told as a smaller one.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shakedown_core::Outcome;
 use shakedown_core::ledger::{Attempt, BOOT};
 use shakedown_core::outcome::Word;
 use shakedown_core::shell::quote;
-use shakedown_core::{Blame, Outcome};
 use shakedown_history::stats::seen_rate;
 
-use super::{Because, Cell, Court, Exception, Missing, Reason};
-use crate::evidence::{Ignored, Run, is_failure};
+use super::{Because, Cell, Court, Exception, Missing, Reason, many};
+use crate::evidence::{Ignored, Run, failed_steps, is_failure};
 use crate::policy::{Quarantine, Require};
 
 /// What the gate's confidence is stated at.
@@ -88,19 +88,15 @@ impl Court<'_> {
     ) {
         let runs = self.on(board);
         // A run that cannot be believed counts as one that is missing: it is to be made again. What
-        // was passed before it cannot stand for it, else a failed run need only be destroyed.
-        let doubted = self.doubted(board, group);
+        // was passed before it cannot stand for it.
+        let about = |ignored: &Ignored| {
+            ignored.cases.is_empty() || ignored.cases.iter().any(|case| group.cases.contains(case))
+        };
+        let doubted: Vec<Ignored> = self.doubted(board).into_iter().filter(about).collect();
         let after = doubted.iter().filter_map(|ignored| ignored.began).max();
         let undated = doubted.iter().filter(|ignored| ignored.began.is_none()).count() as u32;
         let wanted = require.repeats + undated;
-        let replaced = match doubted.first() {
-            Some(first) => format!(
-                " ({}, later than and in place of what cannot be believed: {})",
-                require.repeats,
-                first.path.display()
-            ),
-            None => String::new(),
-        };
+        let replaced = in_place(&doubted, after, undated);
         let mut lacking: Vec<Lack> = Vec::new();
         let mut fewest = u64::MAX;
         let mut counted = 0;
@@ -171,19 +167,6 @@ impl Court<'_> {
         }
     }
 
-    /// The runs of this image that cannot be believed, and that may have been about these cases.
-    fn doubted(&self, board: &str, group: &Group<'_>) -> Vec<Ignored> {
-        let hashes: Vec<String> =
-            self.answer.image_names.values().chain([&self.answer.image]).map(ToString::to_string).collect();
-        let fits = |ignored: &&Ignored| {
-            ignored.doubt.is_tampering()
-                && ignored.board.as_deref().is_none_or(|name| name == board)
-                && ignored.image.as_ref().is_none_or(|image| hashes.contains(image))
-                && (ignored.cases.is_empty() || ignored.cases.iter().any(|case| group.cases.contains(case)))
-        };
-        self.answer.ignored.iter().filter(fits).cloned().collect()
-    }
-
     fn lack(
         &self,
         board: &str,
@@ -194,9 +177,10 @@ impl Court<'_> {
     ) -> Missing {
         let missing = lacking.iter().map(|lack| lack.short).max().unwrap_or_default() as u32;
         let first =
-            lacking.first().map(|lack| format!("{} passed {} times{}", lack.case, lack.passed, lack.why));
+            lacking.first().map(|lack| format!("{} passed {}{}", lack.case, times(lack.passed), lack.why));
         let more = match lacking.len() - 1 {
             0 => String::new(),
+            1 => ", and 1 more case".to_owned(),
             more => format!(", and {more} more cases"),
         };
         // A few cases are named; a whole suite is asked for by its name.
@@ -209,8 +193,10 @@ impl Court<'_> {
             board: board.to_owned(),
             name: group.name.to_owned(),
             what: format!(
-                "{} on {board}: {wanted} passes of each case are asked for{replaced}; {}{more}",
+                "{} on {board}: {} of each case {} asked for{replaced}; {}{more}",
                 group.name,
+                many(wanted.into(), "pass", "passes"),
+                if wanted == 1 { "is" } else { "are" },
                 first.unwrap_or_default()
             ),
             cases: lacking.into_iter().map(|lack| lack.case).collect(),
@@ -231,13 +217,12 @@ impl Court<'_> {
             self.answer.reasons.push(failed(board, BOOT, &boots));
         }
         for run in runs {
-            for (step, outcome, blame) in run.ledger.failed_steps() {
-                let ours = matches!(outcome, Outcome::Fail(_)) && matches!(blame, Blame::Os | Blame::Image);
-                if ours && told.insert((run.ledger.run.clone(), step.name.clone())) {
+            for (step, outcome) in failed_steps(&run.ledger) {
+                if told.insert((run.ledger.run.clone(), step.to_owned())) {
                     self.answer.reasons.push(Reason {
                         because: Because::Failed,
                         board: board.to_owned(),
-                        what: format!("`{}` failed: {}", step.name, outcome.headline()),
+                        what: format!("`{step}` failed: {}", outcome.headline()),
                         runs: vec![run.ledger.run.clone()],
                         command: run.ledger.head.as_ref().map(|head| head.command.clone()),
                     });
@@ -247,7 +232,7 @@ impl Court<'_> {
     }
 
     /// The entry in force.
-    fn quarantined(&self, case: &str, board: &str) -> Option<Quarantine> {
+    pub(super) fn quarantined(&self, case: &str, board: &str) -> Option<Quarantine> {
         let fits = |entry: &&Quarantine| {
             entry.case == case
                 && entry.until >= self.today
@@ -270,6 +255,27 @@ impl Court<'_> {
             });
         }
     }
+}
+
+/// What runs that cannot be believed ask for.
+fn in_place(doubted: &[Ignored], after: Option<jiff::Timestamp>, undated: u32) -> String {
+    let Some(first) = doubted.first() else { return String::new() };
+    let name = if first.run.is_empty() { first.path.display().to_string() } else { first.run.clone() };
+    let more = match doubted.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let later = after.map(|after| after.strftime("%Y-%m-%d %H:%M:%S UTC"));
+    let later = later.map(|after| format!(": only runs that began after {after} count")).unwrap_or_default();
+    let undated = match undated {
+        0 => String::new(),
+        undated => format!(", {} more for what nobody can date", many(undated.into(), "pass", "passes")),
+    };
+    format!(" (in place of the run {name}{more}, not to be believed{later}{undated})")
+}
+
+fn times(many: u64) -> String {
+    if many == 1 { "once".to_owned() } else { format!("{many} times") }
 }
 
 fn runs_of<'a>(runs: &'a [&Run], case: &'a str) -> impl Iterator<Item = String> + 'a {
@@ -323,7 +329,11 @@ fn failed(board: &str, case: &str, seen: &Seen<'_>) -> Reason {
     Reason {
         because: Because::Failed,
         board: board.to_owned(),
-        what: format!("{case} {how} in {bad} of {all} attempts: {}", why.unwrap_or_default()),
+        what: format!(
+            "{case} {how} in {bad} of {}: {}",
+            many(all, "attempt", "attempts"),
+            why.unwrap_or_default()
+        ),
         runs,
         command,
     }

@@ -3,16 +3,17 @@
 mod answer;
 mod cases;
 mod limits;
+mod lost;
 
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use shakedown_core::Sha;
 
-pub(crate) use answer::percent;
 pub use answer::{Answer, Because, Cell, Exception, Known, Measured, Missing, Reason, Ruling, Used};
+pub(crate) use answer::{many, percent};
 
-use crate::evidence::{Doubt, Evidence, Ignored, Run};
+use crate::evidence::{Doubt, Evidence, Ignored, Run, failed_in, is_simulated};
 use crate::manual::Found;
 use crate::policy::{Manual, Policy, Waiver};
 
@@ -92,13 +93,14 @@ pub fn judge(
     let lies = head.map(|head| head.image.path.display().to_string());
     let image = path.map(str::to_owned).or(lies).unwrap_or_else(|| "IMAGE".to_owned());
     answer.used = runs.iter().map(|run| used(run)).collect();
-    let simulated = runs.iter().filter(|run| is_simulated(run)).count();
+    let simulated = runs.iter().filter(|run| is_simulated(&run.ledger)).count();
     if simulated > 0 {
         answer.exceptions.push(Exception::Simulated { runs: simulated });
     }
     let mut court = Court { policy, known, runs, others, image, today, answer };
     court.policy_itself();
     court.cases();
+    court.lost_failures();
     court.limits();
     court.manual(records);
     court.expired_waivers();
@@ -114,7 +116,7 @@ pub fn judge(
 /// Why a run that is genuine does not count all the same.
 fn doubt(run: &Run, policy: &Policy, known: &Known, now: jiff::Timestamp, asked: bool) -> Option<Doubt> {
     let head = run.ledger.head.as_ref()?;
-    if is_simulated(run) && !policy.doc.accept_simulated {
+    if is_simulated(&run.ledger) && !policy.doc.accept_simulated {
         return Some(Doubt::Simulated);
     }
     let suites = head.hashes.get("suites");
@@ -131,11 +133,6 @@ fn doubt(run: &Run, policy: &Policy, known: &Known, now: jiff::Timestamp, asked:
     (asked && age > policy.doc.max_age.0.as_millis() as i128).then_some(Doubt::Old(began))
 }
 
-/// A simulated slot says so in its facts.
-fn is_simulated(run: &Run) -> bool {
-    run.ledger.head.as_ref().is_some_and(|head| head.facts.contains_key("simulated"))
-}
-
 fn unfit(run: &Run, doubt: Doubt) -> Ignored {
     let head = run.ledger.head.as_ref();
     Ignored {
@@ -144,6 +141,8 @@ fn unfit(run: &Run, doubt: Doubt) -> Ignored {
         board: head.map(|head| head.board.clone()),
         image: head.map(|head| head.image.payload.to_string()),
         cases: run.ledger.plan.iter().map(|planned| planned.id.0.clone()).collect(),
+        failed: failed_in(&run.ledger),
+        simulated: is_simulated(&run.ledger),
         // A clock that was wrong says nothing about what came later.
         began: run.ledger.started.filter(|_| !matches!(doubt, Doubt::Future(_))),
         doubt,
@@ -254,7 +253,10 @@ impl Court<'_> {
             Some((_, record)) => self.answer.reasons.push(Reason {
                 because: Because::ManualFailed,
                 board: board.to_owned(),
-                what: format!("{}, by hand, failed: {} ({})", manual.test, record.note, record.by),
+                what: match record.note.trim() {
+                    "" => format!("{}, by hand, failed ({})", manual.test, record.by),
+                    note => format!("{}, by hand, failed: {note} ({})", manual.test, record.by),
+                },
                 runs: Vec::new(),
                 command: None,
             }),

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use shakedown_core::Sha;
 
-use super::{ignored_told, line, told};
-use crate::judge::{Answer, Ruling, percent};
+use super::{clock, ignored_told, line, told};
+use crate::judge::{Answer, Ruling, many, percent};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -27,7 +27,7 @@ pub fn html(answer: &Answer) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                p class="soft" { "shakedown gate · policy " (line(&answer.policy)) " · " (answer.at) }
+                p class="soft" { "shakedown gate · policy " (line(&answer.policy)) " · " (clock(answer.at)) }
                 h1 class=(class) { (capital(word)) }
                 (lead(answer))
                 (list("Do not ship, because", answer.reasons.iter().map(|reason| markup! {
@@ -71,15 +71,18 @@ fn capital(word: &str) -> String {
 
 fn lead(answer: &Answer) -> Markup {
     let os = if answer.os.is_empty() { answer.image.short() } else { line(&answer.os) };
-    let many = match answer.ruling {
+    let what = match answer.ruling {
         Ruling::Ship => "everything that the policy asks for was shown".to_owned(),
-        Ruling::DoNotShip => format!("{} speak against it", answer.reasons.len()),
+        Ruling::DoNotShip => {
+            many(answer.reasons.len() as u64, "thing speaks against it", "things speak against it")
+        }
         Ruling::NotEnoughEvidence => {
-            format!("nothing speaks against it, and {} are missing", answer.missing.len())
+            let missing = many(answer.missing.len() as u64, "thing is missing", "things are missing");
+            format!("nothing speaks against it, and {missing}")
         }
     };
     markup! {
-        p { b { (os) } ": " (many) ", from " (answer.used.len()) " signed runs." }
+        p { b { (os) } ": " (what) ", from " (many(answer.used.len() as u64, "signed run", "signed runs")) "." }
         @if let Some(confidence) = answer.confidence() { p class="soft" { (capital(&line(&confidence))) "." } }
     }
 }
@@ -107,7 +110,8 @@ fn cells(answer: &Answer) -> Markup {
                     td class="num" {
                         span class=(if cell.passes >= u64::from(cell.wanted) { "good" } else { "thin" }) { (cell.passes) }
                     }
-                    td class="num" { (cell.wanted) } td class="num" { (percent(cell.seen_above)) }
+                    td class="num" { (cell.wanted) }
+                    td class="num" { @if cell.passes > 0 { (percent(cell.seen_above)) } @else { "nothing" } }
                 } } }
             } }
         }

@@ -1,7 +1,7 @@
 //! Markdown for a CI's step summary, and GitHub's annotations.
 
-use super::{ignored_told, line, sentence, told};
-use crate::judge::{Answer, percent};
+use super::{clock, ignored_told, line, sentence, told};
+use crate::judge::{Answer, many, percent};
 
 /// At most so many entries of a list, so that the summary stays within GitHub's limit of 1 MiB.
 const MOST: usize = 200;
@@ -54,7 +54,7 @@ pub fn summary(answer: &Answer) -> String {
             cell.cases,
             cell.passes,
             cell.wanted,
-            percent(cell.seen_above)
+            if cell.passes > 0 { percent(cell.seen_above) } else { "nothing".to_owned() }
         ));
     }
     add("");
@@ -71,12 +71,12 @@ pub fn summary(answer: &Answer) -> String {
     list("Exceptions", answer.exceptions.iter().map(|one| escaped(&told(one))).collect(), &mut add);
     list("Ignored", answer.ignored.iter().map(|one| escaped(&ignored_told(one))).collect(), &mut add);
     add(&format!(
-        "Image `{}`, policy `{}`, suites `{}`, {} runs, {}",
+        "Image `{}`, policy `{}`, suites `{}`, {}, {}",
         answer.image,
         answer.policy_sha256.short(),
         answer.suites.short(),
-        answer.used.len(),
-        answer.at
+        many(answer.used.len() as u64, "run", "runs"),
+        clock(answer.at)
     ));
     out
 }

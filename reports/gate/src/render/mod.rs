@@ -7,7 +7,7 @@ pub use html::html;
 pub use markdown::{annotations, summary};
 
 use crate::evidence::Ignored;
-use crate::judge::{Answer, Exception, Ruling};
+use crate::judge::{Answer, Exception, Ruling, many, percent};
 
 /// `gate.json`.
 pub fn json(answer: &Answer) -> String {
@@ -19,7 +19,7 @@ pub fn json(answer: &Answer) -> String {
 pub fn sentence(answer: &Answer) -> String {
     let image = answer.image.short();
     let about = if answer.os.is_empty() { image } else { format!("{} ({image})", line(&answer.os)) };
-    let more = |many: usize| if many > 1 { format!(" (and {} more)", many - 1) } else { String::new() };
+    let more = |all: usize| if all > 1 { format!(" (and {} more)", all - 1) } else { String::new() };
     let because = match answer.ruling {
         Ruling::Ship => answer.confidence().unwrap_or_default(),
         Ruling::DoNotShip => format!(
@@ -73,14 +73,18 @@ pub fn text(answer: &Answer) -> String {
         add("\nEvidence".into());
     }
     for cell in &answer.cells {
+        let seen = match cell.passes {
+            0 => "which shows nothing".to_owned(),
+            _ => format!("a failure rate above {} would have been seen (95 %)", percent(cell.seen_above)),
+        };
         add(format!(
-            "  {:<24} {:<16} {:>3} cases, fewest passes {} of {}, a failure rate above {} would have been seen (95 %)",
+            "  {:<24} {:<16} {:>3} {}, fewest passes {} of {}, {seen}",
             line(&cell.board),
             line(&cell.name),
             cell.cases,
+            if cell.cases == 1 { "case" } else { "cases" },
             cell.passes,
             cell.wanted,
-            crate::judge::percent(cell.seen_above)
         ));
     }
     for limit in &answer.limits {
@@ -114,8 +118,13 @@ pub fn text(answer: &Answer) -> String {
 pub(crate) fn told(exception: &Exception) -> String {
     match exception {
         Exception::Quarantined { entry, failed, of } => format!(
-            "quarantined until {}: {} ({}, {}; {}); it failed in {failed} of {of} attempts",
-            entry.until, entry.case, entry.owner, entry.issue, entry.reason
+            "quarantined until {}: {} ({}, {}; {}); it failed in {failed} of {}",
+            entry.until,
+            entry.case,
+            entry.owner,
+            entry.issue,
+            entry.reason,
+            many(*of, "attempt", "attempts")
         ),
         Exception::Waived(waiver) => {
             format!("waived by {} until {}: {} ({})", waiver.by, waiver.until, target(waiver), waiver.reason)
@@ -124,7 +133,8 @@ pub(crate) fn told(exception: &Exception) -> String {
             format!("the waiver {} expired on {} and waives nothing", waiver.name, waiver.until)
         }
         Exception::Simulated { runs } => {
-            format!("{runs} runs are SIMULATED: this answer says nothing about an image")
+            let runs = many(*runs as u64, "run is", "runs are");
+            format!("{runs} SIMULATED: this answer says nothing about an image")
         }
         Exception::Skipped { case, board } => format!("skipped on {board}, as the policy allows: {case}"),
     }
@@ -140,6 +150,11 @@ fn target(waiver: &crate::policy::Waiver) -> String {
 pub(crate) fn ignored_told(ignored: &Ignored) -> String {
     let run = if ignored.run.is_empty() { ignored.path.display().to_string() } else { ignored.run.clone() };
     format!("{run}: {}", ignored.doubt.told())
+}
+
+/// A time without what nobody reads.
+fn clock(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn on(board: &str) -> String {

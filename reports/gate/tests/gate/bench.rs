@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use shakedown_conf::Document;
 use shakedown_core::{Ledger, Outcome, Sha, journal};
-use shakedown_gate::{Answer, Evidence, Known, Policy, SecretKey, Source, judge, manual, seal};
-use shakedown_history::{Filter, History, Origin};
+use shakedown_gate::{Answer, Evidence, Known, Policy, SecretKey, Source, gather, judge, manual, seal};
+use shakedown_history::{Filter, History, Origin, Rows};
 
 use crate::made::Made;
 
@@ -94,22 +94,32 @@ impl Bench {
         history
     }
 
-    pub(crate) fn evidence(&self, policy: &Policy, history: Option<&History>) -> Evidence {
-        let rows = history.map(|history| {
-            let runs = history.runs(&Filter::default(), 999).unwrap().into_iter();
-            runs.map(|run| {
-                let filter = Filter { run: Some(run.run.clone()), ..Filter::default() };
-                (run, history.attempts(&filter, 999).unwrap())
-            })
-        });
+    /// What the gate reads when these folders are named and the history has these rows.
+    pub(crate) fn evidence_of(&self, policy: &Policy, named: &[PathBuf], rows: Vec<Rows>) -> Evidence {
+        let runs = rows.iter().map(|rows| rows.run.clone()).collect();
+        let gathered = gather(named, runs, Sha::of(b"1.1"), &[]);
+        let is_wanted = |rows: &Rows| gathered.runs.iter().any(|run| run.run == rows.run.run);
         let results = |ledger: &Ledger| ("results.json", (self.results)(ledger));
         let source = Source {
-            journals: self.journals(),
-            history: rows.into_iter().flatten().collect(),
+            history: rows.into_iter().filter(is_wanted).collect(),
+            journals: gathered.journals,
             results: &results,
         };
         let names: Vec<String> = policy.doc.trust.iter().map(|trust| trust.name.clone()).collect();
         Evidence::read(&source, &policy.keys(), &names)
+    }
+
+    pub(crate) fn rows(history: &History) -> Vec<Rows> {
+        let runs = history.runs(&Filter { simulated: true, ..Filter::default() }, 999).unwrap();
+        runs.into_iter().map(|run| history.rows_of_run(run).unwrap()).collect()
+    }
+
+    /// The answer where no folder is named and the history has these rows.
+    pub(crate) fn ask_by(&self, rest: &str, rows: Vec<Rows>) -> Answer {
+        let policy = self.policy(rest).unwrap();
+        let evidence = self.evidence_of(&policy, &[], rows);
+        let now = jiff::Timestamp::from_second(self.now).unwrap();
+        judge(&policy, &self.known, Sha::of(b"1.1"), None, &evidence, &[], now)
     }
 
     pub(crate) fn ask(&self, rest: &str) -> Answer {
@@ -118,7 +128,8 @@ impl Bench {
 
     pub(crate) fn ask_with(&self, rest: &str, history: Option<&History>) -> Answer {
         let policy = self.policy(rest).unwrap();
-        let evidence = self.evidence(&policy, history);
+        let rows = history.map(Self::rows).unwrap_or_default();
+        let evidence = self.evidence_of(&policy, &self.journals(), rows);
         let records = manual::read(self.place.path(), &policy.keys()).unwrap();
         let now = jiff::Timestamp::from_second(self.now).unwrap();
         judge(&policy, &self.known, Sha::of(b"1.1"), None, &evidence, &records, now)

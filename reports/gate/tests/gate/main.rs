@@ -205,14 +205,70 @@ fn limits_hold_the_median_the_worst_and_the_baseline() {
     let what = &answer.reasons[0].what;
     // SciPy: mannwhitneyu(five, five smaller ones, alternative="greater").pvalue = 1/252 = 0.00397.
     assert!(what.contains("p = 0.0040") && what.contains("Mann-Whitney"), "{what}");
+    // Of the medians 7.04 and 6.04.
+    let begins =
+        format!("boot.kernel: 16.6 % worse than the baseline {base} (limit 10 %), p = 0.0040 (medians");
+    assert!(what.starts_with(&begins), "{what}");
+    assert!(render::text(&answer).contains("BROKEN: 16.6 % worse"), "{}", render::text(&answer));
+    let broken = |rest: &str| limit(rest).1.reasons[0].what.clone();
+    assert_eq!(broken("at-most: 5"), "boot.kernel: median 7.04 s, limit 5 s (5 values)");
+    assert_eq!(
+        broken("never-above: 7.07"),
+        "boot.kernel: largest 7.08 s, limit of every value 7.07 s (5 values)"
+    );
+    assert_eq!(
+        broken("at-least: 7.05"),
+        "boot.kernel: median 7.04 s, at least 7.05 s is asked for (5 values)"
+    );
+    assert!(broken("at-most: 7.0399999").starts_with("boot.kernel: median 7.04 s, limit 7.0399999 s"));
     assert_eq!(slower(20).0, Ruling::Ship);
     let (ruling, answer) = limit("baseline: {image: '123456789abc', worse-by-at-most: 10}");
     assert_eq!(ruling, Ruling::NotEnoughEvidence);
-    assert!(answer.missing[0].what.contains("0 values of boot.kernel with the baseline 123456789abc"));
+    let what = &answer.missing[0].what;
+    let says = "0 values of boot.kernel with the baseline 123456789abc, of which no run is known at all";
+    assert!(what.contains(says), "{what}");
+    let own = Sha::of(b"1.1").to_string();
+    let (ruling, answer) = limit(&format!("baseline: {{image: '{own}', worse-by-at-most: 10}}"));
+    assert_eq!(ruling, Ruling::NotEnoughEvidence);
+    assert!(answer.missing[0].what.contains("is the image itself"), "{}", answer.missing[0].what);
     let few = bench.ask(&format!(
         "{THREE}limits:\n  - {{name: k, measure: boot.kernel, boards: [board-a], repeats: 9, at-most: 99}}\n"
     ));
     assert_eq!((few.ruling, few.missing[0].repeats), (Ruling::NotEnoughEvidence, 4));
+}
+
+#[test]
+fn a_measure_that_no_run_has_is_told_with_the_one_that_was_meant() {
+    let bench = Bench::new();
+    for index in 0..3 {
+        bench.add(&Made { measures: vec![("memory.rest", 5.5)], ..good(&format!("r{index}")) });
+    }
+    let asked = |measure: &str| {
+        let limit = format!("{{name: k, measure: {measure}, boards: [board-a], repeats: 3, at-most: 9}}");
+        bench.ask(&format!("{THREE}limits:\n  - {limit}\n"))
+    };
+    let what = &asked("boot.kernl").missing[0].what;
+    assert!(what.contains("no run has such a measure; did you mean `boot.kernel`?"), "{what}");
+    let what = &asked("latency").missing[0].what;
+    assert!(what.contains("no run has such a measure; there are boot.kernel, memory.rest"), "{what}");
+    assert_eq!(asked("boot.kernel").ruling, Ruling::Ship);
+}
+
+#[test]
+fn one_is_told_as_one() {
+    let bench = Bench::new();
+    bench.run("r0");
+    let one = bench.ask(THREE);
+    let text = render::text(&one);
+    assert!(one.missing[0].what.contains("os::a::one passed once, and 1 more case"), "{text}");
+    assert!(render::html(&one).contains("and 1 thing is missing, from 1 signed run."));
+    let nothing = render::text(&Bench::new().ask(THREE));
+    assert!(nothing.contains("which shows nothing") && !nothing.contains("100.0 %"), "{nothing}");
+    bench.add(&Made { facts: vec![("simulated", "seed 3")], ..good("sim") });
+    let tried = render::text(&bench.ask(&format!("accept-simulated: true\n{THREE}")));
+    assert!(tried.contains("1 run is SIMULATED"), "{tried}");
+    bench.add(&Made { cases: vec![("os::a::two", fail())], ..good("bad") });
+    assert!(render::html(&bench.ask(THREE)).contains("1 thing speaks against it"));
 }
 
 #[test]
@@ -240,7 +296,8 @@ fn a_test_by_hand_needs_the_right_record() {
     assert!(strange.missing[0].what.contains("another key"), "{}", strange.missing[0].what);
     let other = put(&Record { image: Sha::of(b"1.0"), ..record.clone() }, &bench.key);
     assert!(other.missing[0].what.contains("another image"));
-    let failed = put(&Record { passed: false, ..record }, &bench.key);
+    let failed = put(&Record { passed: false, note: String::new(), ..record }, &bench.key);
+    assert_eq!(failed.reasons[0].what, "hdmi, by hand, failed (ana)");
     assert_eq!((failed.ruling, failed.reasons[0].because), (Ruling::DoNotShip, Because::ManualFailed));
 }
 

@@ -41,6 +41,8 @@ fn contradictions_are_refused_with_line_and_column() {
         ),
         (limit("boards: [board-a], repeats: 5"), "one of `at-most`"),
         (limit("boards: [board-b], repeats: 5, at-most: 1"), "required board"),
+        (limit("boards: [board-a], repeats: 5, at-most: -5"), "no time is below 0 s"),
+        (limit("boards: [board-a], repeats: 5, never-above: -0.1"), "no time is below 0 s"),
         (
             limit("boards: [board-a], repeats: 5, at-most: 1, at-least: 2"),
             "no value is at most 1 and at least 2",

@@ -90,11 +90,11 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Run, HistoryError> {
             row.at = at.as_millisecond();
         }
     }
-    // Named by its content, so that it comes in once.
-    let name = own("run").as_ref().map_or_else(
-        || format!("junit-{}", Sha::of(text).short()),
-        |run| format!("junit-{run}-{}", Sha::of(text).short()),
-    );
+    // Named by its content and by what it is about, so that it comes in once: the same results of
+    // another board or image are another run. The zero keeps names and content apart.
+    let about_what = [&about.board, &about.slot, &about.image].map(String::as_bytes);
+    let key = Sha::of(&[&about_what[..], &[text][..]].concat().join(&0)).short();
+    let name = own("run").as_ref().map_or_else(|| format!("junit-{key}"), |run| format!("junit-{run}-{key}"));
     Ok(Run {
         simulated: properties.contains_key(&format!("fact.{SIMULATED}")),
         copy_of: own("run"),

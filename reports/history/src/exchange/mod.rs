@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::HistoryError;
 use crate::filter::{Filter, Over};
 use crate::incoming::{Image, Row, Run};
+use crate::numbers::word_number;
 use crate::query::AttemptRow;
 use crate::store::{Added, History, Source};
 
@@ -53,6 +54,7 @@ impl History {
     /// is here already adds nothing ([`Added::copies`]). Its own properties (`board`, `slot`,
     /// `image.payload`, `started`, as our JUnit has them) count more than `about`.
     pub fn import_junit(&mut self, text: &[u8], about: &About) -> Result<Added, HistoryError> {
+        named("JUnit", about)?;
         let run = junit::read(text, about)?;
         self.write(&[run])
     }
@@ -61,6 +63,7 @@ impl History {
     /// that is here already changes nothing, unless nobody knew yet how it ended; one that was made
     /// from a run that is here adds nothing ([`Added::copies`]).
     pub fn import_kcidb(&mut self, text: &[u8], about: &About) -> Result<Added, HistoryError> {
+        named("KCIDB", about)?;
         let runs = kcidb::read(text, about)?;
         self.write(&runs)
     }
@@ -76,6 +79,18 @@ impl History {
         let mut all = self.conditions(filter, Over::Rows)?;
         if let Some(run) = &filter.run {
             all.and("a.run = ?", self.named("run", run)?);
+        }
+        // Only the numbers of the attempts that are exported; a run's own belong to no attempt.
+        let of = "SELECT 1 FROM attempt AS t WHERE t.run = a.run AND t.ordinal = a.ordinal AND";
+        if let Some(word) = filter.outcome {
+            all.and(&format!("EXISTS ({of} t.outcome = ?)"), word_number(word));
+        }
+        if let Some(case) = &filter.case {
+            let names = "SELECT id FROM kase WHERE id = now AND name GLOB ?";
+            all.and(
+                &format!("EXISTS ({of} t.kase IN (SELECT id FROM kase WHERE now IN ({names})))"),
+                case.clone(),
+            );
         }
         let mut ask = self.db.prepare(&format!(
             "SELECT r.name, m.name, a.context, b.name, s.name, i.payload, a.at, a.value, a.unit, a.higher
@@ -123,6 +138,18 @@ fn millis(seconds: Option<f64>) -> Result<i64, String> {
         // NaN, too.
         Some(seconds) if seconds >= 0.0 => Ok((seconds * 1000.0) as i64),
         _ => Ok(0),
+    }
+}
+
+/// What is nameless nobody finds again.
+fn named(format: &'static str, about: &About) -> Result<(), HistoryError> {
+    let names = [("board", &about.board), ("slot", &about.slot), ("image", &about.image)];
+    match names.into_iter().find(|(_, name)| name.trim().is_empty()) {
+        Some((what, _)) => Err(HistoryError::Import {
+            format,
+            what: format!("expected the name of the {what}, got an empty one"),
+        }),
+        None => Ok(()),
     }
 }
 

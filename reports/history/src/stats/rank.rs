@@ -7,6 +7,10 @@ use super::special::{ln_choose, normal_upper};
 /// Beyond so many pairs the normal law is as good as counting, and counting is slow.
 const COUNTED: usize = 20_000;
 
+/// So many values in all are counted out with their ties, too: in small sets the normal law says
+/// less than the smallest p there can be ([`least_p`]).
+const TIED: usize = 20;
+
 /// What is asked of two sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,8 +31,9 @@ pub struct Comparison {
     pub p: f64,
 }
 
-/// Mann and Whitney's U: by counting all orders when one set has at most eight values and none is
-/// tied, else by the normal law with corrections for ties and continuity. `p` is 1 when a set is empty.
+/// Mann and Whitney's U: by counting all ways to deal the ranks out when there are at most
+/// twenty values, or one set has at most eight and none is tied; else by the normal law with
+/// corrections for ties and continuity. `p` is 1 when a set is empty.
 pub fn mann_whitney(first: &[f64], second: &[f64], ask: Alternative) -> Comparison {
     let (n, m) = (first.len(), second.len());
     if n == 0 || m == 0 {
@@ -38,6 +43,7 @@ pub fn mann_whitney(first: &[f64], second: &[f64], ask: Alternative) -> Comparis
     all.extend(second.iter().map(|value| (*value, false)));
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut ranks, mut ties, mut at) = (0.0, 0.0, 0);
+    let (mut doubled, mut of_the_first) = (Vec::with_capacity(n + m), 0);
     while at < all.len() {
         let same = all[at..].iter().take_while(|entry| entry.0.total_cmp(&all[at].0).is_eq()).count();
         let of_first = all[at..at + same].iter().filter(|entry| entry.1).count();
@@ -45,15 +51,28 @@ pub fn mann_whitney(first: &[f64], second: &[f64], ask: Alternative) -> Comparis
         let rank = f64::midpoint((at + 1) as f64, (at + same) as f64);
         ranks += rank * of_first as f64;
         ties += (same * same * same - same) as f64;
+        // Twice the rank is a whole number: (at + 1) + (at + same).
+        doubled.extend(std::iter::repeat_n(2 * at + same + 1, same));
+        of_the_first += (2 * at + same + 1) * of_first;
         at += same;
     }
     let (size, other) = (n as f64, m as f64);
     let u = ranks - size * (size + 1.0) / 2.0;
+    if n + m <= TIED && ties > 0.0 {
+        let (at_most, at_least) = dealt(&doubled, n, of_the_first);
+        let p = match ask {
+            Alternative::Greater => at_least,
+            // With ties the law need not be symmetric.
+            Alternative::TwoSided => 2.0 * at_least.min(at_most),
+        };
+        return Comparison { u, p: p.clamp(0.0, 1.0) };
+    }
     let larger = match ask {
         Alternative::Greater => u,
         Alternative::TwoSided => u.max(size * other - u),
     };
-    let one_sided = if n.min(m) <= 8 && n * m <= COUNTED && ties == 0.0 {
+    let few = n + m <= TIED || (n.min(m) <= 8 && n * m <= COUNTED);
+    let one_sided = if few && ties == 0.0 {
         exact(n, m, larger as usize)
     } else {
         let total = size + other;
@@ -75,6 +94,25 @@ pub fn mann_whitney(first: &[f64], second: &[f64], ask: Alternative) -> Comparis
 /// The smallest p that sets of these sizes can have, one-sided: all of one set above all of the other.
 pub fn least_p(n: usize, m: usize) -> f64 {
     (-ln_choose((n + m) as u64, n as u64)).exp()
+}
+
+/// The chances that `n` of these ranks, dealt out blindly, add up to at most, and to at least, `sum`.
+fn dealt(ranks: &[usize], n: usize, sum: usize) -> (f64, f64) {
+    let most: usize = ranks.iter().sum();
+    // By how many ranks were taken and what they add up to; at most C(20, 10) ways each.
+    let mut ways = vec![vec![0_u64; most + 1]; n + 1];
+    ways[0][0] = 1;
+    for rank in ranks {
+        // From above, so that no rank is taken twice.
+        for taken in (1..=n).rev() {
+            for total in (*rank..=most).rev() {
+                ways[taken][total] += ways[taken - 1][total - rank];
+            }
+        }
+    }
+    let all: u64 = ways[n].iter().sum();
+    let share = |part: &[u64]| part.iter().sum::<u64>() as f64 / all as f64;
+    (share(&ways[n][..=sum]), share(&ways[n][sum..]))
 }
 
 /// The chance of a U of at least `u`, from the number of orders with each U.

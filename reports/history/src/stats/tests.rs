@@ -37,7 +37,7 @@ const FISHER: &[((u64, u64), (u64, u64), f64)] = &[
     ((1, 2), (400, 900), 1.0),
 ];
 
-// scipy.stats.mannwhitneyu(a, b, alternative)
+// scipy.stats.mannwhitneyu(a, b, alternative); up to 20 values with ties: of all permutations (method)
 const RANKS: &[(&[f64], &[f64], f64, f64, f64)] = &[
     (&[3.1, 3.4, 3.6], &[1.0, 2.0, 2.5], 9.0, 0.05, 0.1),
     (&[1.0, 2.0, 3.0], &[1.5, 2.5, 3.5, 4.5], 3.0, 0.8857142857142858, 0.4),
@@ -46,8 +46,23 @@ const RANKS: &[(&[f64], &[f64], f64, f64, f64)] = &[
         &[1.0, 2.0, 2.0, 3.0, 3.0, 4.0],
         &[0.0, 1.0, 1.0, 2.0, 3.0],
         23.0,
-        0.0795282642262567,
-        0.1590565284525134,
+        0.10606060606060606,
+        0.21212121212121213,
+    ),
+    (
+        &[7.0, 7.0, 7.0, 7.0, 7.0],
+        &[6.0, 6.0, 6.0, 6.0, 6.0],
+        25.0,
+        0.003968253968253968,
+        0.007936507936507936,
+    ),
+    (&[2.0, 2.0, 3.0], &[1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 1.0], 12.0, 0.43333333333333335, 0.8666666666666667),
+    (
+        &[1.0, 1.0, 2.0, 5.0, 5.0, 5.0, 6.0, 6.0, 7.0, 9.0],
+        &[1.0, 2.0, 2.0, 2.0, 3.0, 5.0, 5.0, 6.0, 6.0, 6.0],
+        58.5,
+        0.26956093442161555,
+        0.5391218688432311,
     ),
     (
         &[10.601, 10.899, 10.326, 9.709, 10.145, 9.608, 10.66, 11.94, 10.108],
@@ -132,6 +147,18 @@ fn ranks_are_scipys() {
         near(got.u, u, "U");
         near(got.p, greater, &format!("greater {a:?}"));
         near(mann_whitney(a, b, Alternative::TwoSided).p, both, &format!("two-sided {a:?}"));
+    }
+}
+
+#[test]
+fn no_p_is_below_the_least_there_can_be() {
+    // All of one set above all of the other, each tied within itself: the clearest result there is.
+    let (high, low) = ([7.0; 5], [6.0; 5]);
+    near(mann_whitney(&high, &low, Alternative::Greater).p, least_p(5, 5), "5 and 5, tied");
+    near(least_p(5, 5), 1.0 / 252.0, "1 / (10 over 5)");
+    for (n, m) in [(2, 3), (3, 3), (7, 13), (10, 10)] {
+        let got = mann_whitney(&vec![2.0; n], &vec![1.0; m], Alternative::Greater).p;
+        near(got, least_p(n, m), &format!("{n} and {m}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use shakedown_core::Outcome;
 use shakedown_core::outcome::Word;
-use shakedown_history::{Filter, History};
+use shakedown_history::{About, Filter, History};
 
 use super::made::{Made, fail};
 use super::{about, add};
@@ -108,4 +108,37 @@ fn an_import_takes_nothing_from_what_is_known_of_an_image() {
         assert_eq!(image.file, shakedown_core::Sha::of(b"file 1.0").to_string());
         assert_eq!(image.version.as_deref(), Some("1.0"));
     }
+}
+
+#[test]
+fn the_same_results_of_another_board_slot_or_image_are_another_run() {
+    let text = br#"<testsuite><testcase name="a"/><testcase name="b"/></testsuite>"#;
+    let mut history = History::in_memory().unwrap();
+    let others = [
+        about(),
+        About { board: "board-2".into(), ..about() },
+        About { slot: "their-lab/4".into(), ..about() },
+        About { image: "build-78".into(), ..about() },
+    ];
+    for (index, about) in others.iter().enumerate() {
+        assert_eq!(history.import_junit(text, about).unwrap().new, 2, "{about:?}");
+        assert_eq!(history.import_junit(text, about).unwrap().new, 0, "again: {about:?}");
+        assert_eq!(history.len().unwrap() as usize, 2 * (index + 1));
+    }
+}
+
+#[test]
+fn a_board_slot_or_image_without_a_name_is_refused() {
+    let text = br#"<testsuite><testcase name="a"/></testsuite>"#;
+    let mut history = History::in_memory().unwrap();
+    for (about, what) in [
+        (About { board: String::new(), ..about() }, "board"),
+        (About { slot: " ".into(), ..about() }, "slot"),
+        (About { image: String::new(), ..about() }, "image"),
+    ] {
+        let error = history.import_junit(text, &about).unwrap_err().to_string();
+        assert_eq!(error, format!("JUnit: expected the name of the {what}, got an empty one"));
+        assert!(history.import_kcidb(b"{}", &about).unwrap_err().to_string().contains("got an empty one"));
+    }
+    assert!(history.is_empty().unwrap());
 }

@@ -53,6 +53,7 @@ fn every_journal_of_the_corpus_goes_in_once() {
         let row = &history.runs(&run, 2).unwrap()[0];
         let counted: u64 = row.counts.values().sum();
         assert_eq!(counted as usize, ledger.attempts.len());
+        assert_eq!(history.rows_of_run(row.clone()).unwrap().differ(&ledger), None, "{path:?}");
         let passed = ledger.counts().get("pass").copied().unwrap_or_default();
         assert_eq!(row.counts.get(&Word::Pass).copied().unwrap_or_default() as usize, passed);
     }
@@ -425,4 +426,88 @@ fn an_export_has_every_attempt_and_every_number() {
     assert!(
         lines[0].contains("\"outcome\":\"fail\"") && lines.iter().any(|line| line.contains("\"value\":5.5"))
     );
+}
+
+#[test]
+fn an_edit_of_any_row_is_told_and_a_new_name_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.sqlite");
+    let made = Made {
+        cases: vec![("os::a", fail()), ("os::b", Outcome::Pass)],
+        measures: vec![("memory.rest", 5.5)],
+        kernel: Some(7.0),
+        ..Made::new("r", "1.0")
+    };
+    // Written as it happens, attempt by attempt.
+    let mut recorder = Recorder::new(History::open(&path).unwrap(), "/runs/r/journal.jsonl".into());
+    for (entry, line) in made.journal().1 {
+        recorder.entry(&entry, &line);
+    }
+    assert!(recorder.health().is_ok());
+    drop(recorder);
+    let differ = || {
+        let history = History::open(&path).unwrap();
+        let run = history.runs(&Filter { run: Some("r".into()), ..Filter::default() }, 1).unwrap().remove(0);
+        let rows = history.rows_of_run(run).unwrap();
+        assert!(rows.of_journal());
+        rows.differ(&made.ledger().0)
+    };
+    assert_eq!(differ(), None);
+    let mut history = History::open(&path).unwrap();
+    history.renamed(&[("os::a".into(), "os::new".into())]).unwrap();
+    // A second image for a run to be pointed at.
+    add(&mut history, &Made { cases: vec![("os::c", Outcome::Pass)], ..Made::new("other", "2.0") });
+    drop(history);
+    assert_eq!(differ(), None, "a case that was renamed");
+    for (edit, says) in [
+        ("UPDATE run SET source = 'junit'", "source is junit there and journal in the journal"),
+        ("UPDATE run SET journal = ''", "no journal is named"),
+        ("UPDATE run SET image = (SELECT id FROM image WHERE version = '2.0')", "image is "),
+        ("UPDATE run SET exit = 0", "exit is 0 there and 1"),
+        ("UPDATE run SET started = started + 1", "start is 1800000000001 there"),
+        ("UPDATE run SET took = 5", "duration is 5 there"),
+        ("UPDATE run SET simulated = 1", "simulated is true there"),
+        ("UPDATE run SET suites = 'x'", "suites is x there"),
+        ("UPDATE run SET verdict = 'fine'", "verdict is fine there"),
+        (
+            "UPDATE attempt SET kase = (SELECT id FROM kase WHERE name = 'os::b')",
+            "the name of os::a is `os::b`",
+        ),
+        ("UPDATE attempt SET outcome = 0", "os::a is `pass` there and `fail`"),
+        ("UPDATE attempt SET blame = 2", "the blame of os::a is `Some(Rig)`"),
+        ("UPDATE attempt SET took = 9", "the duration of os::a is `9`"),
+        ("UPDATE attempt SET at = 9", "the start of os::a is `9`"),
+        ("DELETE FROM attempt WHERE ordinal = 1", "1 attempts there and 2"),
+        ("UPDATE measure SET value = 1.5 WHERE ordinal = 0", "a memory.rest of 1.5 MiB is not"),
+        ("UPDATE measure SET value = 1.5 WHERE ordinal IS NULL", "a boot.kernel of 1.5 s is not"),
+    ] {
+        let kept = std::fs::read(&path).unwrap();
+        let db = rusqlite::Connection::open(&path).unwrap();
+        assert!(db.execute(edit, []).unwrap() > 0, "{edit}");
+        drop(db);
+        let told = differ().unwrap_or_else(|| panic!("{edit} is not seen"));
+        assert!(told.contains(says), "{edit}: {told}");
+        std::fs::write(&path, kept).unwrap();
+    }
+    assert_eq!(differ(), None);
+}
+
+#[test]
+fn an_export_of_some_attempts_has_their_numbers_only() {
+    let mut history = History::in_memory().unwrap();
+    let cases = vec![("os::a", fail()), ("os::b", Outcome::Pass)];
+    add(
+        &mut history,
+        &Made { cases, measures: vec![("memory.rest", 5.5)], kernel: Some(7.0), ..Made::new("r", "1.0") },
+    );
+    for filter in [
+        Filter { outcome: Some(Word::Fail), ..Filter::default() },
+        Filter { case: Some("os::a".into()), ..Filter::default() },
+    ] {
+        let mut lines = Vec::new();
+        history.export(&filter, &mut |line| lines.push(line.to_owned())).unwrap();
+        let all = lines.len();
+        lines.retain(|line| line.contains("\"os::a\""));
+        assert_eq!((lines.len(), all), (2, 2), "{lines:?}");
+    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use shakedown_boards::Catalogue;
 use shakedown_core::{Ledger, Sha};
-use shakedown_gate::{Answer, Evidence, Known, Policy, Source, judge, manual};
-use shakedown_history::{AttemptRow, Filter, RunRow};
+use shakedown_gate::{Answer, Evidence, Known, Policy, Source, gather, judge, manual};
+use shakedown_history::{Filter, Rows};
 use shakedown_suites::{Ask, Suites};
 
 use super::Args;
@@ -26,15 +26,15 @@ pub(super) fn ask(
 ) -> CliResult<Answer> {
     let known = known(paths)?;
     let policy = Policy::read(policy, &known)?;
-    let history = rows(args, &policy, image)?;
-    if history.is_empty() && args.journals.is_empty() && args.history.is_none() {
+    if args.journals.is_empty() && args.history.is_none() {
         return Err(CliError::refused("there is nothing to judge by").hint(format!(
             "name run folders with --journals, a history with --history or {}",
             evidence::VARIABLE
         )));
     }
+    let (journals, history) = sources(args, &policy, image)?;
     let results = |ledger: &Ledger| ("results.json", shakedown_reports::json::json(ledger));
-    let source = Source { journals: evidence::journals(&args.journals)?, history, results: &results };
+    let source = Source { journals, history, results: &results };
     let names: Vec<String> = policy.doc.trust.iter().map(|trust| trust.name.clone()).collect();
     let evidence = Evidence::read(&source, &policy.keys(), &names);
     let records = match &args.records {
@@ -70,22 +70,20 @@ fn known(paths: &[PathBuf]) -> CliResult<Known> {
     Ok(known)
 }
 
-/// What the history knows of the image and of the baselines.
-fn rows(args: &Args, policy: &Policy, image: Sha) -> CliResult<Vec<(RunRow, Vec<AttemptRow>)>> {
-    let Some(file) = &args.history else { return Ok(Vec::new()) };
-    let history = history::open(Some(file), false)?;
+/// The journals of the image, and what the history knows of them, of the image and of the baselines.
+fn sources(args: &Args, policy: &Policy, image: Sha) -> CliResult<(Vec<PathBuf>, Vec<Rows>)> {
+    let history = args.history.as_deref().map(|file| history::open(Some(file), false)).transpose()?;
+    let runs = match &history {
+        // Whether simulated runs count is the policy's to say.
+        Some(history) => history.runs(&Filter { simulated: true, ..Filter::default() }, MOST)?,
+        None => Vec::new(),
+    };
     let baselines = policy.doc.limits.iter().filter_map(|limit| limit.baseline.as_ref());
-    let wanted: Vec<String> =
-        baselines.map(|baseline| baseline.image.clone()).chain([image.to_string()]).collect();
+    let baselines: Vec<&str> = baselines.map(|baseline| baseline.image.as_str()).collect();
+    let gathered = gather(&evidence::journals(&args.journals)?, runs, image, &baselines);
     let mut rows = Vec::new();
-    // Whether simulated runs count is the policy's to say.
-    for run in history.runs(&Filter { simulated: true, ..Filter::default() }, MOST)? {
-        let of = |hash: &String| run.image.payload.starts_with(hash) || run.image.file.starts_with(hash);
-        if wanted.iter().any(of) {
-            let filter = Filter { run: Some(run.run.clone()), ..Filter::default() };
-            let attempts = history.attempts(&filter, MOST)?;
-            rows.push((run, attempts));
-        }
+    for run in gathered.runs {
+        rows.extend(history.as_ref().map(|history| history.rows_of_run(run)).transpose()?);
     }
-    Ok(rows)
+    Ok((gathered.journals, rows))
 }

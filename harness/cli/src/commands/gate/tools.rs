@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use shakedown_boards::Catalogue;
 use shakedown_core::{ExitCode, Sha};
 use shakedown_gate::manual::{self, Record};
 use shakedown_gate::{PublicKey, Ruling, SecretKey, attest, seal as sealing};
@@ -99,8 +100,14 @@ pub(super) fn key(file: Option<&Path>, new: bool, pem: bool) -> CliResult {
 
 pub(super) fn seal(runs: &[PathBuf], key: Option<&Path>) -> CliResult {
     let key = key.map_or_else(evidence::run_key, |file| Ok(SecretKey::read(file)?))?;
+    let journals = evidence::journals(runs)?;
+    if journals.is_empty() {
+        let places: Vec<_> = runs.iter().map(|run| run.display().to_string()).collect();
+        return Err(CliError::refused(format!("there is nothing to seal in {}", places.join(", ")))
+            .hint("give run folders (with a journal.jsonl), or a folder of them"));
+    }
     let mut exit = ExitCode::Ok;
-    for journal in evidence::journals(runs)? {
+    for journal in journals {
         match sealing::seal(journal.parent().unwrap_or(Path::new(".")), &key) {
             Ok(file) => out!("{}", file.display()),
             Err(error) => {
@@ -113,7 +120,10 @@ pub(super) fn seal(runs: &[PathBuf], key: Option<&Path>) -> CliResult {
     Ok(exit)
 }
 
-pub(super) fn manual(args: &ManualArgs) -> CliResult {
+pub(super) fn manual(paths: &[PathBuf], args: &ManualArgs) -> CliResult {
+    let boards: Vec<String> =
+        Catalogue::with_paths(paths)?.list().into_iter().map(|listed| listed.slug).collect();
+    named(args, &boards)?;
     if !args.out.to_string_lossy().ends_with(manual::ENDING) {
         return Err(CliError::refused(format!(
             "--out {}: the gate reads *{}",
@@ -135,4 +145,61 @@ pub(super) fn manual(args: &ManualArgs) -> CliResult {
         .map_err(|error| CliError::refused(format!("cannot write {}: {error}", args.out.display())))?;
     out!("{}", args.out.display());
     Ok(ExitCode::Ok)
+}
+
+/// A record that names nothing is one that no policy finds.
+fn named(args: &ManualArgs, boards: &[String]) -> CliResult<()> {
+    for (option, text) in [("--test", &args.test), ("--by", &args.by)] {
+        if text.trim().is_empty() {
+            return Err(CliError::refused(format!("{option}: expected a name, got an empty one")));
+        }
+    }
+    if boards.contains(&args.board) {
+        return Ok(());
+    }
+    let error = CliError::refused(format!("unknown board `{}`", args.board));
+    Err(match shakedown_conf::nearest(&args.board, boards.iter().map(String::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("`shakedown boards` lists them"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_nothing_known_is_refused_with_the_nearest_name() {
+        let args = |test: &str, board: &str, by: &str| ManualArgs {
+            test: test.into(),
+            board: board.into(),
+            image: String::new(),
+            passed: true,
+            failed: false,
+            by: by.into(),
+            note: String::new(),
+            key: PathBuf::new(),
+            out: PathBuf::new(),
+        };
+        let boards = ["board-a".to_owned(), "other".to_owned()];
+        let told = |args: &ManualArgs| named(args, &boards).unwrap_err().to_string();
+        assert!(named(&args("hdmi", "board-a", "ana"), &boards).is_ok());
+        let near = told(&args("hdmi", "board-s", "ana"));
+        assert!(
+            near.contains("unknown board `board-s`") && near.contains("did you mean `board-a`?"),
+            "{near}"
+        );
+        assert!(told(&args("", "board-a", "ana")).contains("--test: expected a name"));
+        assert!(told(&args("hdmi", "board-a", " ")).contains("--by: expected a name"));
+    }
+
+    #[test]
+    fn nothing_to_seal_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("new.key");
+        SecretKey::read_or_make(&key).unwrap();
+        let error = seal(&[folder.path().to_owned()], Some(&key)).unwrap_err();
+        assert_eq!(error.exit, ExitCode::Refused);
+        assert!(error.what.contains("nothing to seal"), "{error}");
+    }
 }

@@ -21,6 +21,16 @@ fn percent(share: f64) -> String {
     }
 }
 
+/// How likely chance is, for people.
+fn chance(p: f64) -> String {
+    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+}
+
+/// Rates of nothing are unknown, and not 0.
+fn rate(flake: &Flake) -> String {
+    if flake.tally.all == 0 { "none".to_owned() } else { percent(flake.interval.rate) }
+}
+
 pub(super) fn runs(runs: &[RunRow]) {
     if runs.is_empty() {
         out!("no such run");
@@ -61,32 +71,30 @@ pub(super) fn attempts(attempts: &[AttemptRow]) {
 }
 
 pub(super) fn flakes(flakes: &[Flake], ask: &Ask, all: bool, most: usize) {
-    let shown: Vec<_> = flakes.iter().filter(|flake| all || flake.tally.bad > 0).take(most).collect();
+    let found: Vec<_> = flakes.iter().filter(|flake| all || flake.tally.bad > 0).collect();
+    let shown = &found[..most.min(found.len())];
     let of = |tally: Tally| format!("{}/{}", tally.bad, tally.all);
     let confidence = ask.confidence * 100.0;
-    if shown.is_empty() {
+    if found.is_empty() {
         out!("nothing ended as {}", ask.bad.text());
+    } else if shown.is_empty() {
+        out!("{} found, none shown (--most 0)", rows(found.len(), ask.by.text()));
     } else {
         out!("{:>9}  {:>8}  {confidence:.0} % interval      {}", ask.bad.text(), "rate", ask.by.text());
     }
-    for flake in shown {
+    for flake in shown.iter().copied() {
         let bounds = format!("{} to {}", percent(flake.interval.low), percent(flake.interval.high));
         let silent =
             if flake.silent > 0 { format!("  ({} more say nothing)", flake.silent) } else { String::new() };
-        out!(
-            "{:>9}  {:>8}  {bounds:<18}  {}{silent}",
-            of(flake.tally),
-            percent(flake.interval.rate),
-            text::line(&flake.name)
-        );
+        out!("{:>9}  {:>8}  {bounds:<18}  {}{silent}", of(flake.tally), rate(flake), text::line(&flake.name));
         match &flake.explained {
             Some(why) => out!(
-                "           {} {}: {} there, {} elsewhere (Fisher p = {:.2e})",
+                "           {} {}: {} there, {} elsewhere (Fisher p = {})",
                 why.by.text(),
                 text::line(&why.value),
                 of(why.here),
                 of(why.elsewhere),
-                why.p
+                chance(why.p)
             ),
             None if flake.tally.bad > 0 => {
                 if let Some(images) = flake.images {
@@ -100,6 +108,11 @@ pub(super) fn flakes(flakes: &[Flake], ask: &Ask, all: bool, most: usize) {
             None => {}
         }
     }
+}
+
+/// `1 case`, `2 cases`.
+fn rows(many: usize, of: &str) -> String {
+    format!("{many} {of}{}", if many == 1 { "" } else { "s" })
 }
 
 pub(super) fn trend(trend: &Trend) {
@@ -135,12 +148,12 @@ pub(super) fn diff(diff: &Diff) {
             let Tally { bad, all } = change.before;
             let now = change.after;
             out!(
-                "  {} on {}: failed {bad} of {all}, now {} of {} (Fisher p = {:.2e})",
+                "  {} on {}: failed {bad} of {all}, now {} of {} (Fisher p = {})",
                 text::line(&change.case),
                 text::line(&change.board),
                 now.bad,
                 now.all,
-                change.p
+                chance(change.p)
             );
         }
     };
@@ -154,14 +167,14 @@ pub(super) fn diff(diff: &Diff) {
         for shift in list {
             let ((n, was), (m, is)) = (shift.before, shift.after);
             out!(
-                "  {} ({}) on {}: {} → {} {} (medians of {n} and {m}, p = {:.2e})",
+                "  {} ({}) on {}: {} → {} {} (medians of {n} and {m}, p = {})",
                 text::line(&shift.measure),
                 text::line(&shift.context),
                 text::line(&shift.board),
                 text::number(was),
                 text::number(is),
                 text::line(&shift.unit),
-                shift.p
+                chance(shift.p)
             );
         }
     };
@@ -183,5 +196,27 @@ pub(super) fn diff(diff: &Diff) {
     }
     if !diff.not_tried.is_empty() {
         out!("\nTried before and not now: {}", diff.not_tried.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_history::stats::interval;
+
+    use super::*;
+
+    #[test]
+    fn a_rate_of_nothing_is_none_and_a_chance_needs_no_exponent() {
+        let flake = |bad, all| Flake {
+            name: String::new(),
+            tally: Tally { bad, all },
+            interval: interval(bad, all, 0.95, shakedown_history::stats::Method::Exact),
+            silent: 1,
+            images: None,
+            explained: None,
+        };
+        assert_eq!((rate(&flake(0, 0)).as_str(), rate(&flake(0, 2)).as_str()), ("none", "0.0 %"));
+        assert_eq!((chance(1.0).as_str(), chance(0.0079).as_str()), ("1.0000", "0.0079"));
+        assert_eq!(chance(0.000_012), "1.2e-5");
     }
 }
