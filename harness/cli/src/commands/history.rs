@@ -266,7 +266,7 @@ fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
             }
         }
     }
-    out!("{}, {}", many(all, "run", "runs"), many(new as u64, "new attempt", "new attempts"));
+    out!("{}, {}", many(all as u64, "run", "runs"), many(new as u64, "new attempt", "new attempts"));
     if all == 0 && exit == ExitCode::Ok {
         return Err(CliError::refused("no run was found").hint("give run folders, or a folder of them"));
     }
