@@ -659,7 +659,7 @@ async fn bisect() {
     place.file(
         "always.yaml",
         "rules:
-  - { image: 'os-1.0.3*', image-from: 1.0.35, does: panic }
+  - { image: '1.0.3*', image-from: 1.0.35, does: panic }
   - { image-from: 1.0.37, case: 'os::swap::*', does: { fail: no swap } }
   - { case: 'os::swap::*', rate: 0.1, does: unplugged }
 ",

@@ -87,6 +87,14 @@ impl FileMedium {
     }
 }
 
+impl Drop for FileMedium {
+    fn drop(&mut self) {
+        // Closing would do, but for a process that was forked a moment ago and has not become
+        // another program yet: it has the file open, too, and with it the lock.
+        let _closed_next = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 fn kind_of(about: &std::fs::Metadata) -> &'static str {
     let kind = about.file_type();
     match () {

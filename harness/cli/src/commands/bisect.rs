@@ -83,7 +83,9 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     };
     let known: Mutex<BTreeMap<String, Arc<Chosen>>> = Mutex::default();
     let choose = |label: &str, _: &str| -> Result<Arc<Chosen>, CliError> {
-        if let Some(known) = known.lock().unwrap_or_else(PoisonError::into_inner).get(label) {
+        // Held until it is there: two slots that ask for one image at once must not both make it.
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(label) {
             return Ok(known.clone());
         }
         let file = files.iter().find(|file| name(file) == label);
@@ -97,7 +99,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         let companions = shakedown_runner::companions(&file).into_iter().collect();
         let scratch = shakedown_host::dirs::cache()?;
         let chosen = Arc::new(image::choose(&catalogue, &file, args.os.as_deref(), companions, &scratch)?);
-        known.lock().unwrap_or_else(PoisonError::into_inner).insert(label.to_owned(), chosen.clone());
+        known.insert(label.to_owned(), chosen.clone());
         Ok(chosen)
     };
     let bench = SlotsBench {
