@@ -273,7 +273,11 @@ async fn news() {
     ran.says(1, &[&format!("NEW fail   {swap}"), "FAIL — ", "1 fail"]);
     let ran = place.run(&["nightly", "night.yaml", "--simulate=bad.yaml"]).await;
     assert!(ran.code == Some(1) && !ran.out.contains("NEW"), "{}", ran.all());
-    place.run(&["nightly", "night.yaml", "--simulate"]).await.says(0, &["PASS"]);
+    // The last one into a history as well: its run, and no other night's.
+    let kept = ["nightly", "night.yaml", "--simulate", "--history", "history.sqlite"];
+    place.run(&kept).await.says(0, &["PASS", "1 run, 23 new attempts"]);
+    let asked = ["history", "--history", "history.sqlite", "--simulated"];
+    place.run(&asked).await.says(0, &["(simulated)", "23 pass"]);
     let nights = nights(&place);
     let page = |night: usize| std::fs::read_to_string(nights[night].join("nightly.html")).unwrap();
     let summary = |night: usize| std::fs::read_to_string(nights[night].join("summary.md")).unwrap();

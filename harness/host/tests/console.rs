@@ -156,6 +156,19 @@ async fn after_a_command_that_hung_the_next_one_runs() {
     }
 }
 
+/// A shell with job control does not see the interrupt of a command that ends well by it: the loop
+/// lives, says so, and is used on as it is.
+#[tokio::test]
+async fn a_loop_that_outlives_the_interrupt_takes_the_next_command() {
+    let (_child, pump, shell) = shell(BASH).await;
+    let hangs = "sh -c 'trap \"exit 0\" INT; echo started; sleep 60 & wait'";
+    shell.run(&Cmd::sh(hangs), &within(0.5, "sleep")).await.unwrap_err();
+    let ran = shell.run(&Cmd::sh("echo alive"), &within(60.0, "echo")).await.unwrap();
+    assert_eq!(ran.text(), "alive");
+    let opened = said(&pump.console()).matches("_sdl;eval").count();
+    assert_eq!(opened, 1, "the loop was started once: {}", said(&pump.console()));
+}
+
 /// A receiver of few bytes that a slow machine empties: what does not fit is lost.
 struct Uart {
     fifo: Arc<Mutex<VecDeque<u8>>>,

@@ -245,7 +245,7 @@ fn many(many: u64, one: &str, several: &str) -> String {
 }
 
 /// Adds what can be added; one that cannot does not stop the others.
-fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
+pub(super) fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {
     let (mut exit, mut all, mut new) = (ExitCode::Ok, 0, 0);
     let mut refused = |error: CliError| {
         err!("{error}");

@@ -19,7 +19,9 @@ use shakedown_core::{ExitCode, Sha};
 use shakedown_suites::Suites;
 
 use super::campaigns::{BOOK, Begun, Campaigns, Where, failed, is_finished};
+use super::history;
 use crate::compose::bench::{self, Place, SlotsBench};
+use crate::compose::evidence;
 use crate::compose::image::Chosen;
 use crate::compose::images::Images;
 use crate::compose::reference;
@@ -34,6 +36,9 @@ pub(super) struct Args {
     plan: PathBuf,
     #[command(flatten)]
     place: Where,
+    /// Add the night's runs to this history at its end. Else SHAKEDOWN_HISTORY, else to none.
+    #[arg(long, value_name = "FILE", env = evidence::VARIABLE)]
+    history: Option<PathBuf>,
     /// Print what would run, and stop.
     #[arg(long)]
     list: bool,
@@ -117,7 +122,16 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         (false, Some(until)) if Instant::now() >= until => Some("the time was over"),
         _ => None,
     };
-    let exit = finish(&mut book, &folder, &nights, &night, over, cancel.is_cancelled())?;
+    let mut exit = finish(&mut book, &folder, &nights, &night, over, cancel.is_cancelled())?;
+    if let Some(file) = &args.history {
+        let runs: Vec<_> =
+            night.jobs().iter().flat_map(|job| &job.parts).map(|part| out.join(&part.run)).collect();
+        // A run that never began has no folder.
+        let runs: Vec<_> = runs.into_iter().filter(|run| run.is_dir()).collect();
+        if !runs.is_empty() {
+            exit = exit.and(history::add(&mut history::open(Some(file), true)?, &runs)?);
+        }
+    }
     if args.place.is_simulated() {
         out!("{}", cost(&night, began.elapsed()));
     }

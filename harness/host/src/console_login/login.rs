@@ -25,6 +25,15 @@ const INTERRUPT: &[u8] = b"\x03\r";
 const LOGIN: usize = 0;
 const SHELL: usize = 1;
 
+/// What takes commands now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// A shell, at its prompt.
+    Prompt,
+    /// Our loop: the interrupt ended what ran in it, and not the loop itself.
+    Loop,
+}
+
 /// Logs in as far as needed; comes back when the shell's prompt shows. `hung`: a command of
 /// ours is known to run there still.
 pub(super) async fn reach_prompt(
@@ -32,14 +41,16 @@ pub(super) async fn reach_prompt(
     login: &LoginProfile,
     hung: bool,
     by: &Deadline,
-) -> Result<(), ShellError> {
-    let prompts = prompts(login).map_err(|error| ShellError::Rig(config(&error)))?;
+) -> Result<Reached, ShellError> {
+    let prompts = prompts(login, hung).map_err(|error| ShellError::Rig(config(&error)))?;
+    let the_loop = 2 + usize::from(login.password.is_some());
     let (mut logins, mut quiet) = (0, 0u32);
     let mut pattern = shown(console, &prompts);
     let mut key = if hung { INTERRUPT.to_vec() } else { b"\r".to_vec() };
     loop {
         match pattern.take() {
-            Some(SHELL) => return Ok(()),
+            Some(SHELL) => return Ok(Reached::Prompt),
+            Some(prompt) if prompt == the_loop => return Ok(Reached::Loop),
             Some(LOGIN) if logins == REFUSALS => {
                 let what = format!("user {} was asked to log in again {REFUSALS} times", login.user);
                 return Err(ShellError::Dut(Unreachable::Denied(what)));
@@ -100,9 +111,11 @@ fn shown(console: &Console, prompts: &Patterns) -> Option<usize> {
     Some(hit.pattern)
 }
 
-fn prompts(login: &LoginProfile) -> Result<Patterns, PatternError> {
+/// In the order of [`LOGIN`] and [`SHELL`], then the password's, then, where it was up, the loop's.
+fn prompts(login: &LoginProfile, hung: bool) -> Result<Patterns, PatternError> {
     let mut patterns = vec![login.prompt.as_str(), login.shell.as_str()];
     patterns.extend(login.password.as_ref().map(|(prompt, _)| prompt.as_str()));
+    patterns.extend(hung.then_some(script::NO_LINE));
     Patterns::compile(&patterns)
 }
 

@@ -75,10 +75,12 @@ impl ConsoleShell {
     async fn ready(&self, state: &mut State, by: &Deadline) -> Result<(), ShellError> {
         while state.dirty {
             // Once the loop was up, only a command that did not end leaves it dirty.
-            login::reach_prompt(&self.console, &self.login, state.count > 0, by).await?;
+            let reached = login::reach_prompt(&self.console, &self.login, state.count > 0, by).await?;
             let hello = by.child("the console's shell to take commands", Duration::from_secs(20));
             let came = async {
-                login::start_loop(&self.console, &mut state.typist, &hello).await?;
+                if reached == login::Reached::Prompt {
+                    login::start_loop(&self.console, &mut state.typist, &hello).await?;
+                }
                 state.dirty = false;
                 self.line(state, Mode::Plain, "printf hello", 64, &hello).await
             };

@@ -21,6 +21,9 @@ pub(super) const LOOP: &str = concat!(
     "else printf '\\n\\036x%s\\n' \"$_sdi\";fi;done",
 );
 
+/// What the loop says of a line end that was typed at it, with or without an interrupt before it.
+pub(super) const NO_LINE: &str = r"\x1ex[\x03\x1c]*$";
+
 /// Longer ones go through a file.
 const TYPED: usize = 2000;
 
