@@ -1,13 +1,14 @@
 //! USB devices of the rig host: found by their place or their ids, asked by control transfers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nusb::transfer::{ControlIn, ControlOut, ControlType, Recipient, TransferError};
 use nusb::{Device, DeviceInfo, Interface, MaybeFuture};
-use shakedown_core::{Deadline, Fault, InfraKind, Rig};
+use shakedown_core::{Deadline, Fault, Fut, InfraKind, Level, Line, Rig};
 
 use crate::wiring::WiringProblem;
-use crate::worker::left;
+use crate::worker::{Worker, left};
 
 /// A device answers a control request at once; one that does not within this is hung.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -25,6 +26,55 @@ pub(crate) fn check_place(field: &'static str, place: &str) -> Result<(), Wiring
 /// A device's place.
 pub(crate) fn place(device: &DeviceInfo) -> String {
     device.sysfs_path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What is switched on a USB device, by one exchange at a time.
+pub(crate) trait Switch: Clone + Send + Sync + 'static {
+    /// The driver's.
+    const NAME: &'static str;
+
+    /// Which device, and what on it.
+    fn endpoint(&self) -> String;
+
+    /// Switches, where a level is given; reads it otherwise. Blocks.
+    fn exchange(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<bool>;
+}
+
+/// A switch that keeps its level while its device has power, asked on its driver's own thread.
+pub(crate) struct Switched<S> {
+    pub(crate) switch: S,
+    pub(crate) worker: Arc<Worker>,
+}
+
+impl<S: Switch> Switched<S> {
+    async fn ask(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<bool> {
+        let switch = self.switch.clone();
+        self.worker.run(op, by, move |by| switch.exchange(op, set, by)).await
+    }
+}
+
+impl<S: Switch> Line for Switched<S> {
+    fn driver(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn endpoint(&self) -> String {
+        self.switch.endpoint()
+    }
+
+    fn set<'a>(&'a self, on: bool, by: &'a Deadline) -> Fut<'a, Rig<()>> {
+        let op = if on { "switch on" } else { "switch off" };
+        Box::pin(async move { self.ask(op, Some(on), by).await.map(drop) })
+    }
+
+    fn read<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Level>> {
+        Box::pin(async move { Ok(Level::from(self.ask("read back", None, by).await?)) })
+    }
+
+    fn when_dropped(&self) -> Level {
+        // The device goes on as it is, and may lose its power at any time.
+        Level::Unknown
+    }
 }
 
 /// What a driver talks to, and what its faults say.

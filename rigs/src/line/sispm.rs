@@ -6,10 +6,12 @@ use nusb::transfer::Recipient;
 use nusb::{DeviceInfo, MaybeFuture};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shakedown_core::{Deadline, Fut, Level, Line, Rig};
+use shakedown_core::{Deadline, Fut, Line, Rig};
 
 use super::{LineConf, LineCx};
-use crate::usb::{Ask, GET_REPORT, SET_REPORT, check_place, class_in, class_out, feature, limit};
+use crate::usb::{
+    Ask, GET_REPORT, SET_REPORT, Switch, Switched, check_place, class_in, class_out, feature, limit,
+};
 use crate::wire::show;
 use crate::wiring::WiringProblem;
 use crate::worker::Worker;
@@ -59,7 +61,7 @@ impl LineConf for Conf {
     fn open<'a>(&'a self, _cx: LineCx<'a>, _by: &'a Deadline) -> Fut<'a, Rig<Arc<dyn Line>>> {
         Box::pin(async move {
             let worker = Worker::of(NAME, "the strips")?;
-            Ok(Arc::new(Socket { conf: self.clone(), worker }) as Arc<dyn Line>)
+            Ok(Arc::new(Switched { switch: self.clone(), worker }) as Arc<dyn Line>)
         })
     }
 }
@@ -81,12 +83,9 @@ fn state(said: &[u8], socket: u8) -> Option<bool> {
     }
 }
 
-struct Socket {
-    conf: Conf,
-    worker: Arc<Worker>,
-}
+impl Switch for Conf {
+    const NAME: &'static str = NAME;
 
-impl Conf {
     fn endpoint(&self) -> String {
         let strip = match (&self.serial, &self.port) {
             (Some(serial), _) => format!("strip {serial}"),
@@ -96,7 +95,6 @@ impl Conf {
         format!("{strip} socket {}", self.socket)
     }
 
-    /// Switches, where a level is given; reads it otherwise.
     fn exchange(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<bool> {
         let endpoint = self.endpoint();
         let ask = Ask { driver: NAME, op, endpoint: &endpoint };
@@ -135,37 +133,6 @@ impl Conf {
                 Err(fault.hint("say which by `serial` or `port`"))
             }
         }
-    }
-}
-
-impl Socket {
-    async fn ask(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<bool> {
-        let conf = self.conf.clone();
-        self.worker.run(op, by, move |by| conf.exchange(op, set, by)).await
-    }
-}
-
-impl Line for Socket {
-    fn driver(&self) -> &'static str {
-        NAME
-    }
-
-    fn endpoint(&self) -> String {
-        self.conf.endpoint()
-    }
-
-    fn set<'a>(&'a self, on: bool, by: &'a Deadline) -> Fut<'a, Rig<()>> {
-        let op = if on { "switch on" } else { "switch off" };
-        Box::pin(async move { self.ask(op, Some(on), by).await.map(drop) })
-    }
-
-    fn read<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Level>> {
-        Box::pin(async move { Ok(Level::from(self.ask("read back", None, by).await?)) })
-    }
-
-    fn when_dropped(&self) -> Level {
-        // The sockets keep their state.
-        Level::Unknown
     }
 }
 

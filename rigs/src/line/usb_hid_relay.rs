@@ -6,10 +6,12 @@ use nusb::transfer::Recipient;
 use nusb::{DeviceInfo, MaybeFuture};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shakedown_core::{Deadline, Fut, Level, Line, Rig};
+use shakedown_core::{Deadline, Fut, Line, Rig};
 
 use super::{LineConf, LineCx};
-use crate::usb::{Ask, GET_REPORT, SET_REPORT, check_place, class_in, class_out, feature, limit};
+use crate::usb::{
+    Ask, GET_REPORT, SET_REPORT, Switch, Switched, check_place, class_in, class_out, feature, limit,
+};
 use crate::wire::show;
 use crate::wiring::WiringProblem;
 use crate::worker::Worker;
@@ -53,17 +55,14 @@ impl LineConf for Conf {
         Box::pin(async move {
             // One thread for all boards: which board it is shows only when it is asked.
             let worker = Worker::of(NAME, "the boards")?;
-            Ok(Arc::new(Relay { conf: self.clone(), worker }) as Arc<dyn Line>)
+            Ok(Arc::new(Switched { switch: self.clone(), worker }) as Arc<dyn Line>)
         })
     }
 }
 
-struct Relay {
-    conf: Conf,
-    worker: Arc<Worker>,
-}
+impl Switch for Conf {
+    const NAME: &'static str = NAME;
 
-impl Conf {
     fn endpoint(&self) -> String {
         let board = match (&self.id, &self.port) {
             (Some(id), _) => format!("board {id}"),
@@ -73,9 +72,7 @@ impl Conf {
         format!("{board} relay {}", self.relay)
     }
 
-    /// Switches, where a level is given, and gives the bits of the one board that is meant, as they
-    /// were before.
-    fn exchange(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<u8> {
+    fn exchange(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<bool> {
         let endpoint = self.endpoint();
         let ask = Ask { driver: NAME, op, endpoint: &endpoint };
         let mut boards = Vec::new();
@@ -93,13 +90,12 @@ impl Conf {
         }
         match (boards.pop(), boards.len(), set) {
             (None, ..) => Err(ask.fault().expected("this board", "boards with other names")),
-            (Some((device, before)), 0, Some(on)) => {
+            (Some((device, _)), 0, Some(on)) => {
                 let data = [if on { 0xFF } else { 0xFD }, self.relay, 0, 0, 0, 0, 0, 0];
                 let write = class_out(Recipient::Device, SET_REPORT, feature(0), &data);
-                ask.given(device.control_out(write, limit(by)).wait(), by)?;
-                Ok(before)
+                ask.given(device.control_out(write, limit(by)).wait(), by).map(|()| on)
             }
-            (Some((_, on)), 0, None) => Ok(on),
+            (Some((_, bits)), 0, None) => Ok(bits >> (self.relay - 1) & 1 == 1),
             (Some(_), more, _) => {
                 let fault = ask.fault().expected("one board", format!("{} of them", more + 1));
                 Err(fault.hint("say which by `id` or `port`"))
@@ -128,40 +124,6 @@ impl Report {
         let (id, [_, _, on]) = bytes.split_first_chunk::<5>()? else { return None };
         let (id, on) = (*id, *on);
         id.iter().all(u8::is_ascii_graphic).then_some(Self { id, on })
-    }
-}
-
-impl Relay {
-    async fn ask(&self, op: &'static str, set: Option<bool>, by: &Deadline) -> Rig<u8> {
-        let conf = self.conf.clone();
-        self.worker.run(op, by, move |by| conf.exchange(op, set, by)).await
-    }
-}
-
-impl Line for Relay {
-    fn driver(&self) -> &'static str {
-        NAME
-    }
-
-    fn endpoint(&self) -> String {
-        self.conf.endpoint()
-    }
-
-    fn set<'a>(&'a self, on: bool, by: &'a Deadline) -> Fut<'a, Rig<()>> {
-        let op = if on { "switch on" } else { "switch off" };
-        Box::pin(async move { self.ask(op, Some(on), by).await.map(drop) })
-    }
-
-    fn read<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Level>> {
-        Box::pin(async move {
-            let bits = self.ask("read back", None, by).await?;
-            Ok(Level::from(bits >> (self.conf.relay - 1) & 1 == 1))
-        })
-    }
-
-    fn when_dropped(&self) -> Level {
-        // The relays keep their state while the board has power.
-        Level::Unknown
     }
 }
 

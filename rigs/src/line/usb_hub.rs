@@ -8,10 +8,10 @@ use nusb::MaybeFuture;
 use nusb::transfer::Recipient;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shakedown_core::{Deadline, Fut, Level, Line, Rig};
+use shakedown_core::{Deadline, Fut, Line, Rig};
 
 use super::{LineConf, LineCx};
-use crate::usb::{Ask, check_place, class_in, limit};
+use crate::usb::{Ask, Switch, Switched, check_place, class_in, limit};
 use crate::wire::show;
 use crate::wiring::WiringProblem;
 use crate::worker::Worker;
@@ -49,7 +49,7 @@ impl LineConf for Conf {
             let worker = Worker::of(NAME, &conf.hub)?;
             let look = conf.clone();
             worker.run("open", by, move |by| look.look(by)).await?;
-            Ok(Arc::new(Port { conf, worker }) as Arc<dyn Line>)
+            Ok(Arc::new(Switched { switch: conf, worker }) as Arc<dyn Line>)
         })
     }
 }
@@ -86,10 +86,6 @@ const HUB: u8 = 9;
 const DESCRIPTORS: [u16; 2] = [0x2900, 0x2A00];
 
 impl Conf {
-    fn endpoint(&self) -> String {
-        format!("{} port {}", self.hub, self.port)
-    }
-
     /// Whether this hub can do it, by its own words.
     fn look(&self, by: &Deadline) -> Rig<()> {
         let endpoint = self.endpoint();
@@ -152,57 +148,37 @@ impl Conf {
         }
     }
 
-    fn set(&self, op: &'static str, on: bool) -> Rig<()> {
-        let endpoint = self.endpoint();
-        let ask = Ask { driver: NAME, op, endpoint: &endpoint };
-        for folder in self.folders(&ask)? {
+    fn set(&self, ask: &Ask<'_>, on: bool) -> Rig<bool> {
+        for folder in self.folders(ask)? {
             fs::write(folder.join("disable"), if on { "0" } else { "1" }).map_err(|error| {
                 let fault = ask.fault().expected("the port to be switched", error.to_string());
                 fault.hint("udev rules for rig hosts are in rigs/host/60-shakedown.rules")
             })?;
         }
-        Ok(())
+        Ok(on)
     }
 
     /// VBUS is there while one half of the port gives it.
-    fn read(&self) -> Rig<Level> {
-        let endpoint = self.endpoint();
-        let ask = Ask { driver: NAME, op: "read back", endpoint: &endpoint };
+    fn read(&self, ask: &Ask<'_>) -> Rig<bool> {
         let mut on = false;
-        for folder in self.folders(&ask)? {
-            on |= !Self::is_off(&ask, &folder)?;
+        for folder in self.folders(ask)? {
+            on |= !Self::is_off(ask, &folder)?;
         }
-        Ok(Level::from(on))
+        Ok(on)
     }
 }
 
-struct Port {
-    conf: Conf,
-    worker: Arc<Worker>,
-}
-
-impl Line for Port {
-    fn driver(&self) -> &'static str {
-        NAME
-    }
+impl Switch for Conf {
+    const NAME: &'static str = NAME;
 
     fn endpoint(&self) -> String {
-        self.conf.endpoint()
+        format!("{} port {}", self.hub, self.port)
     }
 
-    fn set<'a>(&'a self, on: bool, by: &'a Deadline) -> Fut<'a, Rig<()>> {
-        let (conf, op) = (self.conf.clone(), if on { "switch on" } else { "switch off" });
-        Box::pin(async move { self.worker.run(op, by, move |_| conf.set(op, on)).await })
-    }
-
-    fn read<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Level>> {
-        let conf = self.conf.clone();
-        Box::pin(async move { self.worker.run("read back", by, move |_| conf.read()).await })
-    }
-
-    fn when_dropped(&self) -> Level {
-        // The hub keeps what it was told.
-        Level::Unknown
+    fn exchange(&self, op: &'static str, set: Option<bool>, _by: &Deadline) -> Rig<bool> {
+        let endpoint = self.endpoint();
+        let ask = Ask { driver: NAME, op, endpoint: &endpoint };
+        set.map_or_else(|| self.read(&ask), |on| self.set(&ask, on))
     }
 }
 
