@@ -7,6 +7,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use shakedown_core::names;
+
 /// Marks that reorder, hide or join text.
 pub fn is_hidden(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -139,7 +141,7 @@ pub fn quantity(value: f64, unit: &str) -> String {
 
 /// `1 case`, `3 cases`.
 pub fn count(many: usize, noun: &str) -> String {
-    format!("{many} {noun}{}", if many == 1 { "" } else { "s" })
+    names::many(many as u64, noun, &format!("{noun}s"))
 }
 
 #[cfg(test)]

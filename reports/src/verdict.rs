@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use shakedown_core::event::RunHead;
 use shakedown_core::ledger::Ledger;
 use shakedown_core::{Blame, ExitCode};
 
@@ -187,11 +186,6 @@ fn tally(cases: &[CaseView<'_>]) -> String {
     out
 }
 
-/// By the fact that a simulated slot gives of itself.
-pub(crate) fn is_simulated(head: &RunHead) -> bool {
-    head.facts.contains_key("simulated")
-}
-
 /// `, on generic-amd64 (shakedown-reference 1.0.0)`; a simulated slot is told, since it tests no OS.
 fn on_what(ledger: &Ledger) -> String {
     let Some(head) = &ledger.head else { return String::new() };
@@ -200,7 +194,7 @@ fn on_what(ledger: &Ledger) -> String {
         (Some(os), None) => text::line(os),
         (None, _) => format!("image {}", head.image.payload.short()),
     };
-    let simulated = if is_simulated(head) { " (simulated)" } else { "" };
+    let simulated = if head.is_simulated() { " (simulated)" } else { "" };
     format!(", on {}{simulated} ({os})", text::line(&head.board))
 }
 

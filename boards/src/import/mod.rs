@@ -82,8 +82,7 @@ pub fn device_types(json: &[u8], catalogue: &Catalogue) -> Result<Vec<Imported>,
     for entry in document.device_types {
         let slug = entry.slug.clone();
         // It becomes a file's name.
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if !slug.starts_with(plain) || !slug.chars().all(|c| plain(c) || "-._".contains(c)) {
+        if !shakedown_core::names::is_slug(&slug) {
             let what = "no slug: expected lower-case letters, digits and dashes".to_owned();
             return Err(ImportError::Entry { slug, what });
         }

@@ -76,6 +76,16 @@ pub struct RunHead {
     pub facts: BTreeMap<String, String>,
 }
 
+impl RunHead {
+    /// The fact by which a simulated slot says what it is.
+    pub const SIMULATED: &str = "simulated";
+
+    /// Whether the slot exists only as data: then the run says nothing about an image.
+    pub fn is_simulated(&self) -> bool {
+        self.facts.contains_key(Self::SIMULATED)
+    }
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

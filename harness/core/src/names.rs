@@ -1,12 +1,27 @@
-//! Names as people write them: patterns that pick some, and the order that they expect.
+//! Names and numbers of things as people write them: patterns that pick some, and the order that they
+//! expect.
 
 use std::cmp::Ordering;
 
-/// Whether it can stand in paths, in names of files and in ids as it is: letters, digits, `-`, `_` and
-/// `.`, a letter or a digit first.
+/// What stands in names of files and in ids as it is: letters, digits, `-`, `_` and `.`.
+pub fn is_plain_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+/// Whether it can stand in paths, in names of files and in ids as it is: only such, a letter or a digit
+/// first.
 pub fn is_plain(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain_char)
+}
+
+/// Whether it is a board's slug: a plain name without capitals.
+pub fn is_slug(name: &str) -> bool {
+    is_plain(name) && !name.contains(|c: char| c.is_ascii_uppercase())
+}
+
+/// `1 pass`, `2 passes`.
+pub fn many(many: u64, one: &str, several: &str) -> String {
+    format!("{many} {}", if many == 1 { one } else { several })
 }
 
 /// Whether the whole name matches: `*` is any text, everything else is itself.
@@ -86,8 +101,9 @@ mod tests {
             (".hidden", false),
             ("a b", false),
         ] {
-            assert_eq!(is_plain(name), plain, "{name}");
+            assert_eq!((is_plain(name), is_slug(name)), (plain, plain), "{name}");
         }
+        assert!(is_plain("Pi") && !is_slug("Pi"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use shakedown_core::event::RunHead;
 use shakedown_core::journal::{self, Problem};
 use shakedown_core::ledger::Attempt;
 use shakedown_core::outcome::Word;
@@ -269,7 +270,7 @@ fn pick<T>(genuine: bool, journal: Option<T>, history: Option<T>) -> Option<T> {
 
 /// Whether a journal says that it is of a simulated slot.
 pub(crate) fn is_simulated(ledger: &Ledger) -> bool {
-    ledger.head.as_ref().is_some_and(|head| head.facts.contains_key("simulated"))
+    ledger.head.as_ref().is_some_and(RunHead::is_simulated)
 }
 
 /// What failed by a run's journal.
@@ -282,8 +283,7 @@ pub(crate) fn failed_in(ledger: &Ledger) -> Vec<String> {
 
 /// What failed by the history's rows.
 fn failed_of(rows: &Rows) -> Vec<String> {
-    let is_bad = |blame| !matches!(blame, Some(Blame::Rig | Blame::Harness));
-    let failed = rows.attempts.iter().filter(|row| row.outcome == Word::Fail && is_bad(row.blame));
+    let failed = rows.attempts.iter().filter(|row| is_failure_of(row.outcome, row.blame));
     failed.map(|row| row.case.clone()).collect()
 }
 
@@ -361,6 +361,9 @@ fn read_one(
 
 /// Whether an attempt is a failure of what is to ship, rather than of the rig or the harness.
 pub(crate) fn is_failure(attempt: &Attempt) -> bool {
-    Word::of(attempt.outcome.as_ref()) == Word::Fail
-        && !matches!(attempt.blame, Some(Blame::Rig | Blame::Harness))
+    is_failure_of(Word::of(attempt.outcome.as_ref()), attempt.blame)
+}
+
+fn is_failure_of(word: Word, blame: Option<Blame>) -> bool {
+    word == Word::Fail && !matches!(blame, Some(Blame::Rig | Blame::Harness))
 }

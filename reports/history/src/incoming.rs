@@ -14,9 +14,6 @@ use crate::store::{Origin, Source};
 /// The most characters of an outcome's headline that are kept.
 const NOTE: usize = 500;
 
-/// The fact by which a simulated slot says what it is.
-pub(crate) const SIMULATED: &str = "simulated";
-
 pub(crate) struct Run {
     pub(crate) name: String,
     pub(crate) board: String,
@@ -123,7 +120,7 @@ impl Run {
             source: origin.source,
             journal: origin.journal.map(|path| path.display().to_string()).unwrap_or_default(),
             head: origin.head.map(|head| head.to_string()).unwrap_or_default(),
-            simulated: head.facts.contains_key(SIMULATED),
+            simulated: head.is_simulated(),
             copy_of: None,
             attempts: attempts.map(|(ordinal, attempt)| row(ordinal, attempt, at(attempt.began))).collect(),
             own: (!origin.live).then(|| Own {

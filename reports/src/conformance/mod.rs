@@ -120,7 +120,7 @@ impl Subject {
             os: os.collect::<Vec<_>>().join(" "),
             hashes: head.hashes.clone(),
             harness: head.harness.clone(),
-            simulated: crate::verdict::is_simulated(head),
+            simulated: head.is_simulated(),
         }
     }
 }

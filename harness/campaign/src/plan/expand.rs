@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use shakedown_conf::{ConfError, Document, Loaded, load};
+use shakedown_core::names::is_plain_char;
 
 use super::doc::{ImageFrom, PlanDoc, UrlDoc};
 
@@ -37,8 +38,7 @@ impl Plan {
     pub fn load(document: &Document) -> Result<Self, ConfError> {
         let doc = load::<PlanDoc>(document)?;
         let plan = &doc.value;
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if plan.plan.is_empty() || !plan.plan.chars().all(is_name) {
+        if plan.plan.is_empty() || !plan.plan.chars().all(is_plain_char) {
             return Err(doc.invalid("plan", "a name has letters, digits, `-`, `_` and `.`"));
         }
         if plan.work.is_empty() {

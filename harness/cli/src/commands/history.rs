@@ -6,6 +6,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use shakedown_core::ExitCode;
+use shakedown_core::names::many;
 use shakedown_core::outcome::Word;
 use shakedown_history::flakes::By;
 use shakedown_history::stats::Method;
@@ -238,11 +239,6 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
 
 /// Runs that are added in one transaction.
 const TOGETHER: usize = 40;
-
-/// `1 run`, `2 runs`.
-fn many(many: u64, one: &str, several: &str) -> String {
-    format!("{many} {}", if many == 1 { one } else { several })
-}
 
 /// Adds what can be added; one that cannot does not stop the others.
 pub(super) fn add(history: &mut History, runs: &[PathBuf]) -> CliResult {

@@ -307,6 +307,11 @@ async fn whole(
     let (rig, slot_name, board) = (&place.rig, place.slot.as_str(), place.board.clone());
     let doc = place.doc()?;
     let own = companions(suites, args)?;
+    if simulated.is_some() && args.sabotage.is_some() {
+        return Err(CliError::refused(
+            "--sabotage on a simulated slot proves nothing: no OS is there to sabotage",
+        ));
+    }
     let cancel = cancelled_by_signals("making the slot safe");
     let clock: Arc<dyn Clock> = RealClock::start();
     let wait = |name: &str, span| Deadline::new(name, span, Pace::Rig, clock.clone(), cancel.clone());
@@ -315,11 +320,6 @@ async fn whole(
     let free = caller.wait("slot lock", Duration::from_secs(10));
     let _lock = if simulated.is_some() { None } else { Some(caller.take(slot_name, &free).await?) };
     let chosen = chosen(args, catalogue, &board.slug, plan, simulated.is_some(), own, &cancel).await?;
-    if simulated.is_some() && args.sabotage.is_some() {
-        return Err(CliError::refused(
-            "--sabotage on a simulated slot proves nothing: no OS is there to sabotage",
-        ));
-    }
     let control = args.control.as_deref().map(image::identified).transpose()?;
     let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
     if simulated.is_some() {

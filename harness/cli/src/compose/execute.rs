@@ -284,7 +284,7 @@ pub(crate) fn head(
         facts: [("host", host.trim().to_owned()), ("cores", cores.to_string())]
             .into_iter()
             // The slot tells more of it when it is open.
-            .chain(doc.simulated.is_some().then(|| ("simulated", "yes".to_owned())))
+            .chain(doc.simulated.is_some().then(|| (RunHead::SIMULATED, "yes".to_owned())))
             .map(|(fact, says)| (fact.to_owned(), says))
             .collect(),
     }

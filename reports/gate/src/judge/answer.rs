@@ -271,11 +271,6 @@ impl Answer {
     }
 }
 
-/// `1 run`, `2 runs`.
-pub(crate) fn many(many: u64, one: &str, several: &str) -> String {
-    format!("{many} {}", if many == 1 { one } else { several })
-}
-
 /// A share for people, rounded up: a bound must not be told as a smaller one.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", (share * 1000.0).ceil() / 10.0)

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_core::Outcome;
 use shakedown_core::ledger::{Attempt, BOOT};
+use shakedown_core::names::many;
 use shakedown_core::outcome::Word;
 use shakedown_core::shell::quote;
 use shakedown_history::stats::seen_rate;
 
-use super::{Because, Cell, Court, Exception, Missing, Reason, many};
+use super::{Because, Cell, Court, Exception, Missing, Reason};
 use crate::evidence::{Ignored, Run, failed_steps, is_failure};
 use crate::policy::{Quarantine, Require};
 

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use shakedown_conf::nearest;
 use shakedown_core::Sha;
 use shakedown_core::event::Better;
+use shakedown_core::names::many;
 use shakedown_core::shell::quote;
 use shakedown_history::stats::{Alternative, mann_whitney, median};
 
-use super::{Because, Court, Measured, Missing, Reason, many};
+use super::{Because, Court, Measured, Missing, Reason};
 use crate::evidence::{Ignored, Run};
 use crate::policy::{Baseline, Limit};
 

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use shakedown_core::Sha;
 
+pub(crate) use answer::percent;
 pub use answer::{Answer, Because, Cell, Exception, Known, Measured, Missing, Reason, Ruling, Used};
-pub(crate) use answer::{many, percent};
 
 use crate::evidence::{Doubt, Evidence, Ignored, Run, failed_in, is_simulated};
 use crate::manual::Found;

@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 use shakedown_core::Sha;
+use shakedown_core::names::many;
 
 use super::{clock, ignored_told, line, told};
-use crate::judge::{Answer, Ruling, many, percent};
+use crate::judge::{Answer, Ruling, percent};
 
 const STYLE: &str = include_str!("style.css");
 

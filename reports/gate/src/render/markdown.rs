@@ -1,7 +1,9 @@
 //! Markdown for a CI's step summary, and GitHub's annotations.
 
+use shakedown_core::names::many;
+
 use super::{clock, ignored_told, line, sentence, told};
-use crate::judge::{Answer, many, percent};
+use crate::judge::{Answer, percent};
 
 /// At most so many entries of a list, so that the summary stays within GitHub's limit of 1 MiB.
 const MOST: usize = 200;

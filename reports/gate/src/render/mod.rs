@@ -6,8 +6,10 @@ mod markdown;
 pub use html::html;
 pub use markdown::{annotations, summary};
 
+use shakedown_core::names::many;
+
 use crate::evidence::Ignored;
-use crate::judge::{Answer, Exception, Ruling, many, percent};
+use crate::judge::{Answer, Exception, Ruling, percent};
 
 /// `gate.json`.
 pub fn json(answer: &Answer) -> String {

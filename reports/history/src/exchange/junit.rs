@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use shakedown_core::Sha;
+use shakedown_core::event::RunHead;
 use shakedown_core::outcome::Word;
 
 use super::{About, foreign, millis};
 use crate::error::HistoryError;
-use crate::incoming::{Row, Run, SIMULATED};
+use crate::incoming::{Row, Run};
 use crate::store::Source;
 
 /// The most testcases of one file; one with more is not a test report.
@@ -96,7 +97,7 @@ pub(super) fn read(text: &[u8], about: &About) -> Result<Run, HistoryError> {
     let key = Sha::of(&[&about_what[..], &[text][..]].concat().join(&0)).short();
     let name = own("run").as_ref().map_or_else(|| format!("junit-{key}"), |run| format!("junit-{run}-{key}"));
     Ok(Run {
-        simulated: properties.contains_key(&format!("fact.{SIMULATED}")),
+        simulated: properties.contains_key(&format!("fact.{}", RunHead::SIMULATED)),
         copy_of: own("run"),
         ..foreign(name, &about, Source::Junit, rows)
     })

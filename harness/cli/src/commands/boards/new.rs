@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use shakedown_boards::{Catalogue, sketch};
 use shakedown_console::Recording;
 use shakedown_core::ExitCode;
-use shakedown_core::names::is_plain;
+use shakedown_core::names::is_slug;
 
 use crate::say::{out, to_out};
 use crate::{CliError, CliResult};
@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(catalogue: &Catalogue, args: &Args) -> CliResult {
-    if !is_plain(&args.slug) || args.slug.chars().any(|c| c.is_ascii_uppercase()) {
+    if !is_slug(&args.slug) {
         let what = format!("`{}` is no slug: expected lower-case letters, digits and dashes", args.slug);
         return Err(CliError::refused(what));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use shakedown_core::ledger::BOOT;
+use shakedown_core::names::is_plain_char;
 use shakedown_gate::Answer;
 
 /// `None` when nothing is missing that a run could supply.
@@ -41,7 +42,7 @@ pub(super) fn plan(answer: &Answer, image: Option<&Path>) -> Option<String> {
 
 /// Of the policy's name, what a plan's name may have.
 fn name(policy: &str) -> String {
-    let legal = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let legal = |c: char| if is_plain_char(c) { c } else { '-' };
     format!("gate-{}", policy.chars().map(legal).collect::<String>())
 }
 

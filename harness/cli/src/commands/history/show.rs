@@ -78,7 +78,7 @@ pub(super) fn flakes(flakes: &[Flake], ask: &Ask, all: bool, most: usize) {
     if found.is_empty() {
         out!("nothing ended as {}", ask.bad.text());
     } else if shown.is_empty() {
-        out!("{} found, none shown (--most 0)", rows(found.len(), ask.by.text()));
+        out!("{} found, none shown (--most 0)", text::count(found.len(), ask.by.text()));
     } else {
         out!("{:>9}  {:>8}  {confidence:.0} % interval      {}", ask.bad.text(), "rate", ask.by.text());
     }
@@ -108,11 +108,6 @@ pub(super) fn flakes(flakes: &[Flake], ask: &Ask, all: bool, most: usize) {
             None => {}
         }
     }
-}
-
-/// `1 case`, `2 cases`.
-fn rows(many: usize, of: &str) -> String {
-    format!("{many} {of}{}", if many == 1 { "" } else { "s" })
 }
 
 pub(super) fn trend(trend: &Trend) {
