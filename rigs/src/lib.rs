@@ -30,6 +30,7 @@ mod operator;
 mod proven;
 mod registry;
 mod slot;
+mod tools;
 mod usb;
 mod vitals;
 mod wire;
@@ -45,6 +46,7 @@ pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
 pub use proven::{Grade, page};
 pub use slot::{SafeBy, SlotRequest, offers, open};
+pub use tools::{ToolDoc, VersionDoc};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
 /// The drivers' settings, as they are written.

@@ -86,6 +86,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         outputs,
         consoles,
         media,
+        tools: BTreeMap::new(),
         network,
         services: None,
         capture: None,

@@ -120,6 +120,11 @@ impl Wiring {
             let what = format!("`main` is missing: an image for {} is written to a card", board.slug);
             return Err(WiringProblem::new("media", what));
         }
+        let shown = matches!(board.provision, Provision::UsbBoot(_) | Provision::UsbMassStorage);
+        if shown && !matches!(self.media.get("main"), None | Some(MediaDriver::BlockDevice(_))) {
+            let what = format!("{} shows its own storage as a disk of this host: `block-device`", board.slug);
+            return Err(WiringProblem::new("media.main", what));
+        }
         for name in self.limits.keys() {
             let known = self.outputs.contains_key(name) || (name == POWER && self.power.is_some());
             if !known {

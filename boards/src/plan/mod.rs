@@ -16,6 +16,10 @@ const SWITCH: Duration = Duration::from_secs(120);
 const WRITE: Duration = Duration::from_secs(3600);
 /// A few sectors of the boot partition; a slow card needs a second for them.
 const EDIT: Duration = Duration::from_secs(60);
+/// A few GiB are unpacked, written to a file of the rig host and read back.
+const COPY: Duration = Duration::from_secs(1800);
+/// A program says its version at once; one in a container may have to be unpacked first.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What a slot is wired with, by the names of the rig file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct Shape {
     pub consoles: BTreeSet<String>,
     /// Media.
     pub media: BTreeSet<String>,
+    /// Programs that bring an image onto the board, by their procedures' names for them.
+    pub tools: BTreeSet<String>,
     /// There is a way to the DUT's network.
     pub network: bool,
     /// Its supply holds charge after it was switched off: hardware does, a machine that is a process does not.
@@ -95,6 +101,7 @@ impl<'a> Builder<'a> {
             Some(("outputs", name)) => shape.outputs.contains(name),
             Some(("consoles", name)) => shape.consoles.contains(name),
             Some(("media", name)) => shape.media.contains(name),
+            Some(("tools", name)) => shape.tools.contains(name),
             _ => match part {
                 "power" => shape.power,
                 "network" => shape.network,
@@ -159,10 +166,23 @@ impl<'a> Builder<'a> {
         self.step("configure-main", Act::Configure { medium: medium() }, Shows::Document, EDIT, Redo::Step);
     }
 
+    /// The program that a procedure runs, looked at before anything is switched for it.
+    fn tool(&mut self, name: &str, why: &str) {
+        self.wire(&format!("tools.{name}"), why, false);
+        let act = Act::CheckTool { name: name.to_owned() };
+        self.step("check-tool", act, Shows::Version, LOOK, Redo::Step);
+    }
+
+    /// Runs it.
+    fn run(&mut self, id: &str, name: &str, does: &str, within: Duration) {
+        let act = Act::Tool { name: name.to_owned(), does: does.to_owned() };
+        self.step(id, act, Shows::ToolReport, within, Redo::Start);
+    }
+
     /// A tool takes a file: the run's names must be in it before.
     fn configure_copy(&mut self) {
-        let act = Act::Configure { medium: "a copy of the image".to_owned() };
-        self.step("configure-copy", act, Shows::Document, EDIT, Redo::Step);
+        let act = Act::Configure { medium: Act::COPY.to_owned() };
+        self.step("configure-copy", act, Shows::Document, COPY, Redo::Step);
     }
 
     fn drain(&mut self, at_least: Duration, board: &Board) {
@@ -206,6 +226,14 @@ pub fn unproven(procedure: &Procedure) -> Option<String> {
         let later = |act: &Act| matches!(act, Act::ProveInternal { .. } | Act::Write { .. });
         if by_others && !steps[index..].iter().any(|later_step| later(&later_step.act)) {
             return Some(format!("nothing proves what `{}` did", step.id));
+        }
+        let looks = |name: &String| {
+            steps[..index].iter().any(|step| step.act == Act::CheckTool { name: name.clone() })
+        };
+        if let Act::Tool { name, .. } = &step.act
+            && !looks(name)
+        {
+            return Some(format!("nothing shows which {name} it is that `{}` runs", step.id));
         }
         if step.proof == Shows::Nothing && next.is_none() {
             return Some(format!("nothing shows that `{}` was done", step.id));

@@ -86,6 +86,7 @@ fn usb_boot(to: &mut Builder<'_>, board: &Board, how: &UsbBoot) {
         to.unknown.push("whether the data cable powers the board".to_owned());
     }
     let (jumper, powered) = (how.jumper != Some(false), how.usb_powered == Some(true));
+    to.tool("rpiboot", "the program that gives the boot ROM its loader");
     to.power("power-off", false);
     // A board that this cable powers is off only without it; only then does its boot ROM start anew.
     to.output_as("vbus-off", "vbus", false, VBUS_WHY, !powered);
@@ -99,8 +100,7 @@ fn usb_boot(to: &mut Builder<'_>, board: &Board, how: &UsbBoot) {
     } else {
         "load the mass storage loader over USB"
     };
-    let act = Act::Tool { name: "rpiboot".to_owned(), does: does.to_owned() };
-    to.step("load", act, Shows::ToolReport, ATTACH, Redo::Start);
+    to.run("load", "rpiboot", does, ATTACH);
     attached(to);
     to.write(Payload::Image);
     to.power("power-off-written", false);
@@ -140,6 +140,7 @@ fn tegra(to: &mut Builder<'_>, board: &Board, how: &Tegra) {
         "the recovery contact".to_owned()
     };
     let machine = how.machine.as_deref().unwrap_or(&board.slug).to_owned();
+    to.tool("tegra", "NVIDIA's tools, or what wraps them, of the board's own release");
     to.power("power-off", false);
     if how.way == TegraWay::Rcm {
         to.wire("media.main", "a USB stick with the installer, behind a mux", false);
@@ -161,8 +162,7 @@ fn tegra(to: &mut Builder<'_>, board: &Board, how: &Tegra) {
         TegraWay::Direct => (format!("write the image to {machine} over USB"), TOOL),
         TegraWay::Rcm => (format!("start the installer's kernel on {machine} over USB"), ATTACH),
     };
-    let act = Act::Tool { name: "tegra".to_owned(), does };
-    to.step("send", act, Shows::ToolReport, within, Redo::Start);
+    to.run("send", "tegra", &does, within);
     if how.way == TegraWay::Rcm {
         to.step("await-off", Act::AwaitOff, Shows::Off, INSTALL, Redo::Start);
     }
@@ -189,13 +189,12 @@ fn vendor_tool(to: &mut Builder<'_>, board: &Board, tool: VendorTool) {
     if tool == VendorTool::Edison {
         to.unknown.push("the USB ids that the tool waits for".to_owned());
     }
+    to.tool(tool.word(), "the vendor's program that writes the board");
     to.power("power-off", false);
     to.configure_copy();
     to.output("vbus", true, VBUS_WHY, tool != VendorTool::Uuu);
     to.power("power-on", true);
-    let does = "write the image over USB".to_owned();
-    let act = Act::Tool { name: tool.word().to_owned(), does };
-    to.step("send", act, Shows::ToolReport, TOOL, Redo::Start);
+    to.run("send", tool.word(), "write the image over USB", TOOL);
     to.power("power-off-written", false);
     to.output("vbus", false, VBUS_WHY, tool != VendorTool::Uuu);
     to.drain(LONG_DRAIN, board);

@@ -38,6 +38,7 @@ fn main() {
         trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
         trial("imports_add_and_never_write_over", imports),
         trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
+        trial("tools_of_a_slot_are_checked_and_missing_ones_are_named", tools),
         trial("schemas_are_json", schemas),
         trial("an_image_is_looked_into_without_mounting", image_info),
         trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
@@ -639,7 +640,8 @@ slots:
     power: { manual: {} }
     outputs: { boot-switch: { manual: {} } }
     consoles: { main: { command: { run: [cat] } } }
-    media: { main: { file: { path: /tmp/x.img, size: 8GiB } } }
+    media: { main: { block-device: { path: /dev/disk/by-path/none, max-size: 8GiB } } }
+    tools: { rpiboot: { run: [/no/such/rpiboot], version: { run: [cat, /x], is: '1' } } }
   nano:
     board: jetson-nano
     power: { manual: {} }
@@ -657,8 +659,10 @@ async fn dry_runs() {
         &["x.img onto raspberrypi4-64 in desk/pi4, by sd-card", " 4. read-back-main: read `main` back"],
     );
     assert!(!card.out.contains("not built"), "{}", card.all());
-    let usb = "usb-boot is planned, its execution is not built yet: step `load` (run rpiboot: load the mass storage loader over USB)";
-    place.run(&dry("cm4")).await.says(0, &["run rpiboot: load the mass storage loader over USB", usb]);
+    let missing = "nothing would be switched: tools.rpiboot: this host has no program `/no/such/rpiboot`";
+    let usb = place.run(&dry("cm4")).await;
+    usb.says(3, &[" 1. check-tool: look whether rpiboot", "load the mass storage loader over USB", missing]);
+    assert!(!usb.out.contains("not built"), "{}", usb.all());
     place.run(&dry("nano")).await.says(
         2,
         &[
@@ -674,8 +678,15 @@ async fn dry_runs() {
         .await
         .says(2, &["no slot `pi5`", "did you mean `pi4`?"]);
     // What cannot be executed is refused before anything is made, opened or asked.
-    let run = place.run(&["provision", "cm4", "x.img", "--os", "reference", "--out", "out"]).await;
-    run.says(2, &[usb]);
+    let run = place.run(&["provision", "nano", "x.img", "--os", "reference", "--out", "out"]).await;
+    run.says(2, &["slot nano lacks what tegra-recovery needs:"]);
+    let file = RIG.replace(
+        "{ block-device: { path: /dev/disk/by-path/none, max-size: 8GiB } }",
+        "{ file: { path: x, size: 8GiB } }",
+    );
+    place.file("rig.yaml", file);
+    let refused = "slots.cm4.media.main: raspberrypicm4-ioboard shows its own storage as a disk of this host: `block-device`";
+    place.run(&["rigs", "check"]).await.says(2, &[refused]);
     assert!(!place.path("out").exists());
     assert!(!std::path::Path::new("/tmp/x.img").exists());
 }
@@ -906,6 +917,74 @@ async fn rigs() {
             "error: rig.yaml:4:3: slots.b.consoles: `main` is missing: boots are watched on it",
             "rig.yaml: 3 slot(s), 2 error(s)",
         ],
+    );
+}
+
+/// Tools of a slot: what is wrong with them, and what this host lacks for them.
+async fn tools() {
+    let place = Place::new();
+    let rig = |board: &str, tools: &str| {
+        let slot = "qemu: { machine: virt, extra-disks: { internal: {} } }";
+        place.file(
+            "rig.yaml",
+            format!("rig: x\nslots:\n  a:\n    board: {board}\n    {slot}\n    tools: {tools}\n"),
+        );
+    };
+    let version = "version: { run: [cat, /x], is: '1' }";
+    for (board, tools, said) in [
+        (
+            "generic-aarch64",
+            format!("{{ uuu: {{ run: [x], {version} }} }}"),
+            "6:19: slots.a.tools.uuu: generic-aarch64 is provisioned by disk-image, which runs no tool",
+        ),
+        (
+            "iot-gate-imx8plus",
+            format!("{{ uu: {{ run: [x], {version} }} }}"),
+            "slots.a.tools.uu: unknown tool of vendor-tool `uu`; did you mean `uuu`?",
+        ),
+        (
+            "iot-gate-imx8plus",
+            format!("{{ uuu: {{ run: [x], {version} }} }}"),
+            "slots.a.tools.uuu.run: nothing hands it the image",
+        ),
+        (
+            "iot-gate-imx8plus",
+            "{ uuu: { run: [x, '{image}'] } }".into(),
+            "slots.a.tools.uuu: `version` is missing",
+        ),
+        (
+            "iot-gate-imx8plus",
+            format!("{{ uuu: {{ run: [x, '{{image}}'], {version}, port: usb1 }} }}"),
+            "slots.a.tools.uuu.port: `usb1` is no place",
+        ),
+    ] {
+        rig(board, &tools);
+        place.run(&["rigs", "check"]).await.says(2, &["error: rig.yaml:", said]);
+    }
+    let board = "board: micro-tool\nname: Board of the tests\narch: amd64\nextends: linux\n\
+        provision: { vendor-tool: { tool: edison } }\n";
+    place.file("private/catalogue/micro-tool.yaml", board);
+    rig(
+        "micro-tool",
+        &format!("{{ edison: {{ run: [/no/such/edison, '{{image}}'], done: flashed, {version} }} }}"),
+    );
+    let text = std::fs::read_to_string(place.path("rig.yaml")).unwrap().replace("virt,", "q35,");
+    place.file("rig.yaml", &text);
+    place.file("image", "x");
+    let missing = "tools.edison: this host has no program `/no/such/edison`";
+    place.run(&["rigs", "check", "--path", "private"]).await.says(3, &[missing, "1 slot(s), 1 error(s)"]);
+    let dry = place.run(&["provision", "a", "image", "--dry-run", "--path", "private"]).await;
+    dry.says(3, &["1. check-tool: look whether edison is there", "6. power-off-written", missing]);
+    place
+        .run(&["rigs", "doctor", "--no-toggle", "--path", "private"])
+        .await
+        .says(3, &["tools.edison", "cannot find /no/such/edison"]);
+    // Without the tool the slot is not complete.
+    place.file("rig.yaml", text.split("    tools:").next().unwrap());
+    let dry = place.run(&["provision", "a", "image", "--dry-run", "--path", "private"]).await;
+    dry.says(
+        2,
+        &["slot a lacks what vendor-tool needs", "tools.edison: the vendor's program that writes the board"],
     );
 }
 

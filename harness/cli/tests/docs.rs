@@ -72,7 +72,7 @@ fn the_example_of_porting_a_board_is_accepted() {
     let procedure = slot::procedure("box", slot, &board);
     let procedure = procedure.unwrap_or_else(|error| panic!("{error}"));
     shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{why}"));
-    assert!(shakedown_runner::installs(&procedure));
+    assert!(shakedown_runner::own_storage(&procedure));
 }
 
 #[test]
@@ -258,6 +258,8 @@ fn the_rigs_of_the_wiring_page_are_accepted() {
             let board =
                 rig.board(&Catalogue::embedded(), name, slot).unwrap_or_else(|error| panic!("{error}"));
             rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+            let procedure = slot::procedure(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+            shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{name}: {why}"));
         }
     }
 }

@@ -124,8 +124,14 @@ async fn refused() {
     let args = ["run", "--path", "private", "--case", "micro::looks::answers", "--image", "image"];
     let with = |more: &[&'static str]| [&args[..], &["--os", "micro"], more].concat();
     for (more, said) in [
-        (vec!["--slot", "one", "--no-flash"], "--no-flash: an installer writes the board's own storage"),
-        (vec!["--slot", "one", "--control", "image"], "--control: the control image would have to be"),
+        (
+            vec!["--slot", "one", "--no-flash"],
+            "--no-flash: the board's own storage is written by an installer",
+        ),
+        (
+            vec!["--slot", "one", "--control", "image"],
+            "--control: the control image would have to be brought",
+        ),
         (vec!["--slot", "bare"], "the machine has no internal disk"),
     ] {
         place.run(&with(&more)).await.says(2, &[said]);

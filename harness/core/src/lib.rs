@@ -23,6 +23,7 @@ pub mod shell;
 pub mod slot;
 pub mod storage;
 pub mod time;
+pub mod tool;
 
 pub use board::{Arch, Board, Flasher, Provision, Tegra, TegraWay, UsbBoot, VendorTool};
 pub use boot::{BadSpec, BootFailure, BootReport, BootSpec, Seen, StageSpec, StageTime};
@@ -44,8 +45,9 @@ pub use shell::{Cmd, Exit, Ran, Shell, ShellError, Unreachable};
 pub use slot::{
     Capture, NetPath, Network, ProcessState, Services, Shells, Slot, SshTarget, VitalSigns, Vitals,
 };
-pub use storage::{Extent, Medium, MediumId, Side, Source, Storage};
+pub use storage::{Attached, Extent, Medium, MediumId, Side, Source, Storage};
 pub use time::{Clock, Deadline, Mono, Pace, PaceGauge, RealClock, Stop, Waited};
+pub use tool::{OnPercent, RigTool, ToolJob, UsbDevice};
 
 /// A boxed future, so that traits stay object safe.
 pub type Fut<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

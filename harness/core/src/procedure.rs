@@ -83,6 +83,11 @@ pub enum Act {
         /// Its name in the rig file.
         medium: String,
     },
+    /// Whether a program of the rig host is there, in the version that is demanded. Changes nothing.
+    CheckTool {
+        /// `rpiboot`, `tegra`, `uuu`.
+        name: String,
+    },
     /// A program of the rig host, to its end.
     Tool {
         /// `rpiboot`, `tegra`, `uuu`.
@@ -112,6 +117,11 @@ pub enum Act {
     },
 }
 
+impl Act {
+    /// The place of a [`Self::Configure`] that is for a tool: a file, which is none of the slot's media.
+    pub const COPY: &'static str = "a copy of the image";
+}
+
 /// What is written onto a medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -138,6 +148,8 @@ pub enum Shows {
     Enumerated,
     /// The tool ended with success *and* said that it wrote: its exit code alone is no proof.
     ToolReport,
+    /// What a program says about itself.
+    Version,
     /// The boot loader's answer on the console.
     Answer,
     /// The files were fetched to their end.
@@ -200,6 +212,7 @@ impl fmt::Display for Act {
             }
             Self::AwaitUsb { what, id } => write!(f, "wait for {what} on USB ({id})"),
             Self::AwaitMedium { medium } => write!(f, "wait for `{medium}` as a disk of the rig host"),
+            Self::CheckTool { name } => write!(f, "look whether {name} is there, and which version it is"),
             Self::Tool { name, does } => write!(f, "run {name}: {does}"),
             Self::Keys { keys } => write!(f, "press keys: {keys}"),
             Self::Serve => f.write_str("serve the boot files over TFTP"),
@@ -227,6 +240,7 @@ impl fmt::Display for Shows {
             Self::Document => "the document read back as written",
             Self::Enumerated => "a device on the bus that was not there before",
             Self::ToolReport => "the tool says that it wrote; its exit code alone is no proof",
+            Self::Version => "the version that it tells is the one that the rig file demands",
             Self::Answer => "the boot loader's answer on the console",
             Self::Fetched => "the files were fetched to their end",
             Self::Off => "link, current or console say off, and stay so",

@@ -18,6 +18,7 @@ use crate::profile::LoginProfile;
 use crate::shell::{Shell, ShellError};
 use crate::storage::Storage;
 use crate::time::{Deadline, PaceGauge};
+use crate::tool::RigTool;
 
 /// Where to find the DUT on the network. Asked anew after each boot, never cached.
 pub trait Network: Send + Sync {
@@ -148,6 +149,9 @@ pub struct Slot {
     pub consoles: BTreeMap<String, Console>,
     /// Media by name; the first that the board boots from is `main`.
     pub media: BTreeMap<String, Arc<dyn Storage>>,
+    /// Programs of the rig host that bring an image onto the board, by the names that procedures have
+    /// for them.
+    pub tools: BTreeMap<String, Arc<dyn RigTool>>,
     /// The way to the DUT's network.
     pub network: Option<Arc<dyn Network>>,
     /// What the rig host serves.

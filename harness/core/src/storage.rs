@@ -5,7 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::Fut;
-use crate::fault::Rig;
+use crate::fault::{Fault, InfraKind, Rig};
 use crate::time::Deadline;
 
 /// Who a switchable medium is connected to.
@@ -46,6 +46,16 @@ impl MediumId {
             )),
         }
     }
+}
+
+/// A medium that is on the rig host now. Two that differ were attached at two times, also when it is the
+/// same medium under the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Which one.
+    pub medium: MediumId,
+    /// What the host calls this attachment and no other one.
+    pub as_what: String,
 }
 
 /// An open medium. Blocking: it lives on the writer's own thread.
@@ -103,6 +113,15 @@ pub trait Storage: Send + Sync {
     fn switch<'a>(&'a self, to: Side, by: &'a Deadline) -> Fut<'a, Rig<Side>>;
     /// Opens the medium for writing on the rig host, exclusively; refuses what could be the host's.
     fn open<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Medium>>>;
+    /// The medium on the rig host, if it is there now and may be written. Refused by what does not come
+    /// and go by itself.
+    fn attached<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Option<Attached>>> {
+        Box::pin(async move {
+            Err(Fault::new(InfraKind::Config, self.driver(), "wait for", self.endpoint())
+                .expected("a medium that the board attaches to the rig host", "one that is always there")
+                .hint("name the disk that the board becomes: `media: { main: { block-device: … } }`"))
+        })
+    }
 }
 
 /// A part of an image, in ascending order.

@@ -42,8 +42,8 @@ pub(crate) async fn settle(
     control: &mut Control,
     open: Decision,
 ) -> Decision {
-    // An installer's medium does not hold what boots: the control image would have to be installed.
-    let Some(image) = control.image.take().filter(|_| !dut.installed) else { return open };
+    // The rig does not have what boots: the control image would have to be brought there first.
+    let Some(image) = control.image.take().filter(|_| !dut.own_storage) else { return open };
     // The medium is about to be overwritten: what it can tell is read first.
     if let Err(fault) = collect::off_medium(dut, folder).await {
         sink.emit(Event::Trouble(fault));

@@ -35,8 +35,10 @@ pub(crate) struct LiveDut {
     pub(crate) companions: BTreeMap<String, PathBuf>,
     pub(crate) offers: BTreeSet<Capability>,
     pub(crate) console: Console,
-    /// It boots from a medium of its own, which an installer wrote: the main one stays away.
-    pub(crate) installed: bool,
+    /// It boots from a medium of its own, whoever wrote that: the main one stays away.
+    pub(crate) own_storage: bool,
+    /// The tool that wrote that medium, if its own word is all that there is.
+    pub(crate) writes_by: Option<String>,
     /// Known-bad lines, then signs of a start; `None` where a pattern is not valid.
     pub(crate) alarms: Option<Patterns>,
     facts: BTreeMap<String, String>,
@@ -54,6 +56,8 @@ struct State {
     ascent: Cursor,
     /// The kernel's id of the last boot that came up, where it is asked for.
     boot_id: Option<String>,
+    /// What booted was asked, and is what a tool was to bring.
+    proven: bool,
     /// The fingerprint that the console showed, or the first one met.
     host_key: Option<String>,
 }
@@ -75,7 +79,9 @@ pub(crate) struct Parts {
     /// Stops the run.
     pub cancel: CancellationToken,
     /// It boots from a medium of its own.
-    pub installed: bool,
+    pub own_storage: bool,
+    /// The tool that writes it unseen.
+    pub writes_by: Option<String>,
     /// The image's companion files by role.
     pub companions: BTreeMap<String, PathBuf>,
     /// Facts of the run: version, image; the profile's and the identity's are added.
@@ -85,8 +91,19 @@ pub(crate) struct Parts {
 impl LiveDut {
     /// Needs a main console: without one there is no proof of a boot.
     pub(crate) fn new(parts: Parts, waiting: Waiting) -> Rig<Self> {
-        let Parts { slot, profile, spec, identity, shells, sink, cancel, installed, companions, facts: run } =
-            parts;
+        let Parts {
+            slot,
+            profile,
+            spec,
+            identity,
+            shells,
+            sink,
+            cancel,
+            own_storage,
+            writes_by,
+            companions,
+            facts: run,
+        } = parts;
         let Some(console) = slot.console().cloned() else {
             return Err(Fault::new(InfraKind::Config, "slot", "watch a boot on", &slot.id).expected(
                 "a console named `main`",
@@ -110,7 +127,8 @@ impl LiveDut {
             companions,
             offers,
             console,
-            installed,
+            own_storage,
+            writes_by,
             alarms,
             facts,
             state: Mutex::default(),
@@ -143,6 +161,16 @@ impl LiveDut {
     /// Console bytes after this place came after the last boot that came up.
     pub(crate) fn settled(&self) -> Cursor {
         self.state().settled
+    }
+
+    /// The running system is this run's: from here on nobody's word alone is believed.
+    pub(crate) fn is_proven(&self) {
+        self.state().proven = true;
+    }
+
+    /// Whether a tool's word is all that says that the image under test is on the board.
+    pub(crate) fn unproven(&self) -> bool {
+        self.writes_by.is_some() && !self.state().proven
     }
 
     /// A boot begins here.

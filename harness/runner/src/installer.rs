@@ -1,4 +1,5 @@
-//! An installer that runs on the DUT: its start, its end, and the proof of what it left behind.
+//! An installer that runs on the DUT: its start, its end, and the proof of what it, or a vendor's tool,
+//! left behind.
 //!
 //! What it wrote cannot be read by the rig: the board's own storage hangs on the board. So the system
 //! that boots afterwards, without the installer's medium, says itself what it runs from.
@@ -186,6 +187,9 @@ pub(crate) async fn prove(
         let said = Told::read(&ran.text());
         said.judge(dut, target)
     });
+    if told.is_ok() {
+        dut.is_proven();
+    }
     told.map_err(|cut| ProvisionError::dut(cut, since))
 }
 
@@ -248,25 +252,33 @@ impl Told {
         if self.version != version {
             let what = "what booted is not the image's version: the installer did not write it";
             let got = format!("{} on {}", or_none(&self.version), or_none(&self.disk));
-            return Err(Failure::new(what, version, got).into());
+            return Err(not_brought(dut, what, version, got));
         }
         if !target.is_empty() && !target.iter().any(|pattern| is_named(pattern, &self.disk)) {
             let what = "another medium than the board's internal one booted";
-            return Err(Failure::new(what, target.join(" or "), or_none(&self.disk)).into());
+            return Err(not_brought(dut, what, target.join(" or "), or_none(&self.disk)));
         }
         if self.disk.is_empty() {
             let what = "the running system does not say what it runs from";
-            return Err(Failure::new(what, "the name of a disk", "none").into());
+            return Err(not_brought(dut, what, "the name of a disk", "none"));
         }
         if !self.ours && dut.profile.config.keys.contains_key("uuid") {
             let what = "what booted does not have this run's configuration: the installer did not bring it";
-            return Err(Failure::new(what, format!("uuid {}", dut.identity.uuid), "another, or none").into());
+            return Err(not_brought(dut, what, format!("uuid {}", dut.identity.uuid), "another, or none"));
         }
-        Ok(format!(
-            "{} runs version {}, with this run's configuration; the installer's medium is not there",
-            self.disk, self.version
-        ))
+        let medium = if dut.writes_by.is_none() { "; the installer's medium is not there" } else { "" };
+        Ok(format!("{} runs version {}, with this run's configuration{medium}", self.disk, self.version))
     }
+}
+
+/// What booted is not what was to be brought: an installer's failure is the image's OS's, a tool's the rig's.
+fn not_brought(dut: &LiveDut, what: &str, expected: impl Into<String>, got: impl Into<String>) -> Cut {
+    let Some(tool) = &dut.writes_by else { return Failure::new(what, expected, got).into() };
+    Cut::Rig(
+        Fault::new(InfraKind::Tool, tool, "bring the image onto", &dut.slot.id)
+            .expected(expected, format!("{} ({})", got.into(), what.replace("the installer", "the tool")))
+            .hint("the tool ended with success; what it printed is in the run's folder"),
+    )
 }
 
 /// Whether a kernel's name of a disk is one of these: `nvme0n1`, `sd?`.

@@ -22,13 +22,14 @@ mod run;
 mod sabotaged;
 mod sink;
 mod thread;
+mod tool;
 mod waiting;
 
 pub use folder::RunFolder;
 pub use health::health;
 pub use identity::Identity;
 pub use kept::Kept;
-pub use procedure::{NotExecuted, executable, installs};
+pub use procedure::{NotExecuted, executable, own_storage};
 pub use provision::companions;
 pub use run::{BOOT, Ended, Request, not_opened, run};
 pub use sabotaged::Sabotaged;

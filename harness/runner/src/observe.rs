@@ -34,7 +34,7 @@ pub(crate) async fn observe(dut: &LiveDut, since: Cursor) -> Observed {
     let mut vitals = dut.slot.vitals.look();
     // The gauge remembers the strain of the last seconds; the signs show this moment.
     vitals.starved = vitals.starved.max(1.0);
-    Observed { console, power, path, vitals, rebooted, bad }
+    Observed { console, power, path, vitals, rebooted, bad, unproven: dut.unproven() }
 }
 
 /// What the console says about a case that passed; nothing else is looked at.

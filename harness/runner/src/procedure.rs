@@ -44,6 +44,23 @@ pub(crate) enum Does {
     TakeAway,
     /// The time passes with the supply proven off.
     Drain,
+    /// The version of the procedure's tool. Changes nothing.
+    CheckTool(String),
+    /// A file that holds the image with the run's names and keys, for the tool.
+    Copy,
+    /// The tool of this name, to its end.
+    Tool(String),
+    /// The main medium is attached to the rig host anew.
+    AwaitMedium,
+    /// A device comes on USB.
+    AwaitUsb {
+        /// Of the tool whose board it is.
+        tool: String,
+        /// For people.
+        what: String,
+        /// `vendor:product`.
+        id: String,
+    },
     /// After the boot: the running system says what it runs from.
     ProveInternal(Vec<String>),
 }
@@ -85,9 +102,31 @@ pub fn executable(procedure: &Procedure) -> Result<(), NotExecuted> {
     works(procedure).map(drop)
 }
 
-/// Whether the DUT boots from a medium of its own, which an installer writes.
-pub fn installs(procedure: &Procedure) -> bool {
+/// Whether an installer runs on the DUT and writes a medium of its own.
+pub(crate) fn installs(procedure: &Procedure) -> bool {
     procedure.steps.iter().any(|step| step.act == Act::AwaitOff)
+}
+
+/// Whether the DUT boots from a medium of its own, whoever writes it: the rig has it at most while it is
+/// provisioned.
+pub fn own_storage(procedure: &Procedure) -> bool {
+    let own = |act: &Act| matches!(act, Act::AwaitOff | Act::AwaitMedium { .. } | Act::ProveInternal { .. });
+    procedure.steps.iter().any(|step| own(&step.act))
+}
+
+/// The tool of a procedure: there is one at most.
+pub(crate) fn tool_of(procedure: &Procedure) -> Option<&str> {
+    procedure.steps.iter().find_map(|step| match &step.act {
+        Act::Tool { name, .. } => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The tool that writes the image, when nothing but its own word says so until the system that boots is
+/// asked.
+pub(crate) fn writes_by(procedure: &Procedure) -> Option<&str> {
+    let written = procedure.steps.iter().any(|step| matches!(step.act, Act::Write { .. }));
+    tool_of(procedure).filter(|_| !written)
 }
 
 /// The works of a procedure, in order. A medium that the DUT boots from goes to it with the boot,
@@ -121,6 +160,24 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
                 }
                 _ if done(&works, &Does::AwaitOff) => Does::TakeAway,
                 _ => return Err(not_built()),
+            },
+            // The medium is here by itself: no mux gives it.
+            Act::Write { medium, payload: what } if medium == MAIN && done(&works, &Does::AwaitMedium) => {
+                if after.first().map(|step| &step.act) != Some(&Act::ReadBack { medium: MAIN.to_owned() }) {
+                    return Err(NotExecuted::Unproven { what: "what is written is not read back" });
+                }
+                rest = &after[1..];
+                payload = *what;
+                written_as(payload).clone_into(&mut name);
+                Does::Write
+            }
+            Act::Configure { medium } if medium == Act::COPY => Does::Copy,
+            Act::CheckTool { name } => Does::CheckTool(name.clone()),
+            Act::Tool { name, .. } => Does::Tool(name.clone()),
+            Act::AwaitMedium { medium } if medium == MAIN => Does::AwaitMedium,
+            Act::AwaitUsb { what, id } => match tool_of(procedure) {
+                Some(tool) => Does::AwaitUsb { tool: tool.to_owned(), what: what.clone(), id: id.clone() },
+                None => return Err(not_built()),
             },
             Act::Configure { medium } if medium == MAIN => {
                 "inject identity".clone_into(&mut name);
@@ -159,31 +216,65 @@ fn done(works: &[Work], what: &Does) -> bool {
 /// What is missing, if anything is: each of these steps is what the ones behind it rely on.
 fn prove_enough(works: &[Work], payload: Payload) -> Option<&'static str> {
     let place = |wanted: fn(&Does) -> bool| works.iter().position(|work| wanted(&work.does));
-    if !matches!(works.first(), Some(Work { does: Does::PowerOff, .. })) {
+    let tool = place(|does| matches!(does, Does::Tool(_)));
+    let looks = place(|does| matches!(does, Does::CheckTool(_)));
+    if tool.is_some() && looks != Some(0) {
+        return Some("nothing looks at the tool before the DUT is touched for it");
+    }
+    let first = usize::from(looks == Some(0));
+    if !matches!(works.get(first), Some(Work { does: Does::PowerOff, .. })) {
         return Some("nothing shows that the DUT is off while its medium is written");
     }
-    let Some(written) = place(|does| *does == Does::Write) else { return Some("nothing is written") };
+    let written = place(|does| *does == Does::Write);
     let ran = place(|does| *does == Does::PowerOn);
-    if payload == Payload::Image && ran.is_none() {
-        return None;
-    }
-    // From here on an installer runs: its end is seen, the supply is off, its medium is gone, and what
-    // boots then says what it is.
-    let gives = place(|does| *does == Does::Give);
     let off = place(|does| *does == Does::AwaitOff);
-    let away = place(|does| *does == Does::TakeAway);
+    let shown = place(|does| *does == Does::AwaitMedium);
     let proves = place(|does| matches!(does, Does::ProveInternal(_)));
     let cut = works.iter().rposition(|work| work.does == Does::PowerOff);
-    let steps = [
-        (Some(written), ""),
-        (gives, "the DUT does not get the installer's medium"),
-        (ran, "nothing starts the installer"),
-        (off, "nothing waits for the installer's end"),
-        (cut, "nothing shows that the DUT is off when the installer's medium is taken away"),
-        (away, "the installer's medium is not taken away"),
-        (proves, "nothing proves what the installer did"),
-    ];
-    steps.windows(2).find(|pair| pair[1].0.is_none_or(|at| Some(at) < pair[0].0)).map(|pair| pair[1].1)
+    let in_turn = |steps: &[(Option<usize>, &'static str)]| {
+        steps.windows(2).find(|pair| pair[1].0.is_none_or(|at| Some(at) < pair[0].0)).map(|pair| pair[1].1)
+    };
+    let not_on = "nothing switches the DUT on for it";
+    let still_on = "nothing shows that the DUT is off before it boots from what was written";
+    match (written, tool, payload) {
+        (None, None, _) => Some("nothing is written"),
+        // Only a tool's own word says that it wrote: the system that boots must say so too.
+        (None, Some(_), _) => {
+            let copied = place(|does| *does == Does::Copy);
+            in_turn(&[
+                (Some(first), ""),
+                (copied, "nothing makes a copy of the image for the tool"),
+                (ran, not_on),
+                (tool, ""),
+                (cut, still_on),
+                (proves, "nothing proves what the tool did"),
+            ])
+        }
+        (Some(_), _, Payload::Image) if shown.is_some() => {
+            let shows = tool.unwrap_or(ran.unwrap_or_default());
+            in_turn(&[
+                (Some(first), ""),
+                (ran, not_on),
+                (Some(shows), ""),
+                (shown, "nothing waits for the disk"),
+                (written, "it is written before it is there"),
+                (cut, still_on),
+            ])
+        }
+        (Some(_), _, Payload::Image) if ran.is_none() => None,
+        // From here on an installer runs: its end is seen, the supply is off, its medium is gone, and what
+        // boots then says what it is.
+        (Some(_), ..) => in_turn(&[
+            (written, ""),
+            (place(|does| *does == Does::Give), "the DUT does not get the installer's medium"),
+            (ran, "nothing starts the installer"),
+            (tool.or(ran), "the tool is run before there is a DUT for it"),
+            (off, "nothing waits for the installer's end"),
+            (cut, "nothing shows that the DUT is off when the installer's medium is taken away"),
+            (place(|does| *does == Does::TakeAway), "the installer's medium is not taken away"),
+            (proves, "nothing proves what the installer did"),
+        ]),
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +357,64 @@ mod tests {
                 (_, got) => assert_eq!(got, Err(NotExecuted::Unproven { what: want }), "{id}"),
             }
         }
+    }
+
+    fn tool(id: &str) -> ProvStep {
+        step(id, Act::Tool { name: "uuu".into(), does: "what it does".into() })
+    }
+
+    /// As the boards' planner makes them: a tool that writes, and one that makes the board show its storage.
+    fn by_tool() -> Procedure {
+        let steps = vec![
+            step("check-tool", Act::CheckTool { name: "uuu".into() }),
+            step("power-off", Act::PowerOff),
+            step("configure-copy", Act::Configure { medium: Act::COPY.into() }),
+            step("power-on", Act::PowerOn),
+            tool("send"),
+            step("power-off-written", Act::PowerOff),
+            step("prove-internal", Act::ProveInternal { target: vec![] }),
+        ];
+        Procedure { kind: "vendor-tool", steps, unknown: vec![] }
+    }
+
+    fn shown() -> Procedure {
+        let mut steps = by_tool().steps;
+        steps.retain(|step| !["configure-copy", "prove-internal"].contains(&step.id.as_str()));
+        let mut rest = steps.split_off(4);
+        steps.push(step("await-main", Act::AwaitMedium { medium: MAIN.into() }));
+        steps.extend(medium(Payload::Image).into_iter().skip(2).take(3));
+        steps.append(&mut rest);
+        Procedure { kind: "usb-boot", steps, unknown: vec![] }
+    }
+
+    #[test]
+    fn without_any_of_its_proofs_no_tool_is_run() {
+        let off = "nothing shows that the DUT is off before it boots from what was written";
+        let looks = "nothing looks at the tool before the DUT is touched for it";
+        let still = "nothing shows that the DUT is off while its medium is written";
+        for (whole, id, want) in [
+            (by_tool(), "check-tool", looks),
+            (by_tool(), "power-off", still),
+            (by_tool(), "configure-copy", "nothing makes a copy of the image for the tool"),
+            (by_tool(), "power-on", "nothing switches the DUT on for it"),
+            (by_tool(), "send", "nothing is written"),
+            (by_tool(), "power-off-written", off),
+            (by_tool(), "prove-internal", "nothing proves what the tool did"),
+            (shown(), "check-tool", looks),
+            (shown(), "power-on", "nothing switches the DUT on for it"),
+            (shown(), "read-back-main", "what is written is not read back"),
+            (shown(), "power-off-written", off),
+        ] {
+            assert_eq!(executable(&whole), Ok(()));
+            assert!(own_storage(&whole) && !installs(&whole));
+            let mut procedure = whole;
+            procedure.steps.retain(|step| step.id != id);
+            assert_eq!(executable(&procedure), Err(NotExecuted::Unproven { what: want }), "{id}");
+        }
+        let mut unseen = shown();
+        unseen.steps.retain(|step| step.id != "await-main");
+        assert!(executable(&unseen).is_err(), "written without the disk being there");
+        assert_eq!((writes_by(&by_tool()), writes_by(&shown())), (Some("uuu"), None));
     }
 
     #[test]

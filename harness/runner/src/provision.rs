@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cursor, Cut, Event, Fault, InfraKind, Level, Mark, OsProfile, Payload, Proof, Resets, SeenBy,
-    Side, Stop, Storage,
+    BootReport, Cursor, Cut, Deadline, Event, Fault, InfraKind, Level, Mark, Medium, OsProfile, Payload,
+    Proof, Resets, SeenBy, Side, Stop, Storage,
 };
 use shakedown_media::{
     EditError, FsError, Identity as Identified, ImageSource, Mutable, Select, WriteError, Written,
@@ -145,7 +145,21 @@ pub(crate) async fn write(
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     to_side(storage.as_ref(), Side::Host, &by).await?;
     let by = dut.wait(step, within).at_rig_pace();
-    let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
+    let medium = storage.open(&by).await?;
+    write_onto(dut, medium, image, only_prove, step, &by).await
+}
+
+/// The same, onto a medium that is open.
+pub(crate) async fn write_onto(
+    dut: &LiveDut,
+    medium: Box<dyn Medium>,
+    image: &Arc<Identified>,
+    only_prove: bool,
+    step: &str,
+    by: &Deadline,
+) -> Result<Provisioned, ProvisionError> {
+    let endpoint = medium.identity().path.clone();
+    let mut medium = Timed { medium, waiting: dut.waiting.clone() };
     let (sink, image, limit, name) = (dut.sink.clone(), image.clone(), by.clone(), step.to_owned());
     let mutable = mutable(&dut.profile);
     let far = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
@@ -173,11 +187,11 @@ pub(crate) async fn write(
         let [done, total] = [0, 1].map(|index: usize| far[index].load(Ordering::Relaxed) >> 20);
         format!("{done} of {total} MiB")
     };
-    match on_thread("writer", &by, last_seen, work).await? {
+    match on_thread("writer", by, last_seen, work).await? {
         Ok(written) => Ok(Provisioned { written }),
         // It saw the end of its time before we did.
         Err(WriteError::Cancelled { .. }) if !dut.cancel.is_cancelled() => {
-            let fault = Fault::new(InfraKind::Medium, "runner", step, storage.endpoint());
+            let fault = Fault::new(InfraKind::Medium, "runner", step, endpoint);
             Err(fault.stopped(by.stop(last_seen())).into())
         }
         Err(error) => Err(error.into()),
@@ -211,8 +225,20 @@ pub(crate) async fn inject(
 ) -> Result<String, ProvisionError> {
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
-    let mut medium = Timed { medium: storage.open(&by).await?, waiting: dut.waiting.clone() };
+    let medium = storage.open(&by).await?;
     let by = dut.wait("the configuration on the medium", within).at_rig_pace();
+    configure(dut, medium, payload, extra, &by).await
+}
+
+/// The same, on a medium that is open.
+pub(crate) async fn configure(
+    dut: &LiveDut,
+    medium: Box<dyn Medium>,
+    payload: Payload,
+    extra: &[(String, String)],
+    by: &Deadline,
+) -> Result<String, ProvisionError> {
+    let mut medium = Timed { medium, waiting: dut.waiting.clone() };
     let edits = dut.identity.edits(&dut.profile, extra);
     let partitions = &dut.profile.partitions;
     // An installer hands its own document over to what it installs.
@@ -223,7 +249,7 @@ pub(crate) async fn inject(
         let keys: Vec<_> = edits.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         shakedown_media::edit_config(&mut medium, &boot, &file, &keys)
     };
-    let placed = on_thread("identity", &by, String::new, work).await??;
+    let placed = on_thread("identity", by, String::new, work).await??;
     Ok(format!(
         "{} on partition {}: {} keys set, read back SHA-256 {}",
         placed.path(),
@@ -241,7 +267,7 @@ pub(crate) async fn boot(dut: &LiveDut, provisioned: &Provisioned, how: &str) ->
 
 async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
     // A medium of its own stays with the DUT; the installer's stays away.
-    if !dut.installed {
+    if !dut.own_storage {
         to_dut(dut, SWITCH).await?;
     }
     let Some(power) = &dut.slot.power else {
@@ -372,11 +398,7 @@ pub(crate) fn medium(dut: &LiveDut) -> Result<Arc<dyn Storage>, Fault> {
     })
 }
 
-pub(crate) async fn to_side(
-    storage: &dyn Storage,
-    side: Side,
-    by: &shakedown_core::Deadline,
-) -> Result<(), Fault> {
+pub(crate) async fn to_side(storage: &dyn Storage, side: Side, by: &Deadline) -> Result<(), Fault> {
     if storage.side(by).await? == side {
         return Ok(());
     }

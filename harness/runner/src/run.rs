@@ -20,9 +20,10 @@ use crate::folder::RunFolder;
 use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
-use crate::procedure::{Does, Work, installs, works};
+use crate::procedure::{Does, Work, installs, own_storage, tool_of, works, writes_by};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
+use crate::tool::{self, Before, Wants};
 use crate::waiting::Waiting;
 use crate::{collect, control, installer};
 
@@ -155,15 +156,16 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     facts.insert("image".into(), head.image.payload.to_string());
     facts.insert("cold-boots".into(), cold_boots.to_string());
     let mut extra = Vec::new();
-    let (mut spec, installed) = (spec, installs(&procedure));
-    if installed {
+    let mut spec = spec;
+    if installs(&procedure) {
         installer::expects_no_installer(&mut spec, &profile);
     }
     let parts = Parts {
         slot,
         profile,
         spec,
-        installed,
+        own_storage: own_storage(&procedure),
+        writes_by: writes_by(&procedure).map(str::to_owned),
         identity,
         shells,
         sink: sink.clone(),
@@ -188,7 +190,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let cases = plan(&dut, cases);
     let mut executor = Executor::new(&dut, &sink, repeat);
     let mut control = Control { image: control, written: false };
-    let halted = match provision(&dut, &sink, &procedure, &image, no_flash, &extra).await {
+    let halted = match provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await {
         Ok((provisioned, proves)) => {
             let climbed = climb(&dut, &sink, &folder, &mut executor, &provisioned, &mut control).await;
             match climbed {
@@ -288,6 +290,7 @@ enum Stopped {
 async fn provision(
     dut: &LiveDut,
     sink: &JournalSink,
+    folder: &RunFolder,
     procedure: &Procedure,
     image: &Arc<Identified>,
     no_flash: bool,
@@ -297,12 +300,23 @@ async fn provision(
         Ok(works) => works,
         Err(why) => return refuse(dut, sink, why.to_string()).await,
     };
+    let proven_later = works.iter().any(|work| matches!(work.does, Does::ProveInternal(_)));
     let version = dut.facts().get("version").is_some_and(|version| !version.is_empty());
-    if dut.installed && !version {
+    if proven_later && !version {
         let why = "the image shows no version: nothing could prove that it is what the installer left behind";
         return refuse(dut, sink, why.to_owned()).await;
     }
+    if dut.writes_by.is_some() && !dut.profile.config.keys.contains_key("uuid") {
+        let why = "the OS profile has no `uuid` key: nothing could prove that what boots is this run's image";
+        return refuse(dut, sink, why.to_owned()).await;
+    }
     let (mut written, mut proves, mut since) = (None, None, dut.console.log.here());
+    let wants = Wants {
+        medium: works.iter().any(|work| work.does == Does::AwaitMedium),
+        usb: tool_of(procedure)
+            .filter(|_| works.iter().any(|work| matches!(work.does, Does::AwaitUsb { .. }))),
+    };
+    let (mut before, mut copy) = (Before::default(), None);
     for Work { name, within, does } in works {
         let name = if no_flash && does == Does::Write { "prove image" } else { name.as_str() };
         match does {
@@ -334,7 +348,41 @@ async fn provision(
                 let work = provision::set_output(dut, &output, on, within);
                 step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
             }
-            Does::PowerOn => since = step(dut, sink, name, installer::start(dut, within)).await?,
+            Does::PowerOn => {
+                let work = async {
+                    before = Before::look(dut, wants).await?;
+                    installer::start(dut, within).await
+                };
+                since = step(dut, sink, name, work).await?;
+            }
+            Does::CheckTool(tool) => {
+                let work = tool::check(dut, &tool, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::Copy => {
+                let work = async {
+                    let (copy, provisioned, proof) =
+                        tool::copy(dut, folder, image, extra, name, within).await?;
+                    Ok(((copy, provisioned), proof))
+                };
+                let (made, provisioned) = step(dut, sink, name, work).await?;
+                (copy, written) = (Some(made), Some(provisioned));
+            }
+            Does::Tool(tool) => {
+                let work = async {
+                    before = Before::look(dut, wants).await?;
+                    Ok(((), tool::run(dut, folder, &tool, copy.as_ref(), name, within).await?))
+                };
+                step(dut, sink, name, work).await?;
+            }
+            Does::AwaitMedium => {
+                let work = tool::await_medium(dut, &before, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
+            Does::AwaitUsb { tool, what, id } => {
+                let work = tool::await_usb(dut, &tool, (&what, &id), &before, within);
+                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            }
             Does::AwaitOff => {
                 let work = installer::await_off(dut, since, within);
                 step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
@@ -499,7 +547,7 @@ async fn collect_all(dut: &Arc<LiveDut>, folder: &RunFolder, control: &Control, 
         let logs = collect::over_console(dut, folder).await;
         let medium = if keep {
             "its medium cannot be read while it stays on".to_owned()
-        } else if dut.installed {
+        } else if dut.own_storage {
             "its own medium cannot be read from here".to_owned()
         } else {
             match collect::off_medium(dut, folder).await {

@@ -83,7 +83,7 @@ async fn an_installer_is_run_to_its_end_taken_away_and_proven_by_what_boots() {
     assert!(off.starts_with("the console said `reboot: Power down`, and nothing for 1"), "{off}");
     assert!(proof("drain").starts_with("5 s with the supply off: "), "{}", proof("drain"));
     let runs = proof("prove internal");
-    assert!(runs.starts_with("nvme0n1 runs version 1.0.0, with this run's configuration"), "{runs}");
+    assert!(runs.starts_with("nvme0n1 runs version 1.0.0, with this run's configuration; the "), "{runs}");
     // The installer had its medium; what came after it had none of ours.
     assert_eq!(sim.world().started_with, [Side::Dut, Side::Host]);
 }

@@ -62,7 +62,13 @@ fn dry(paths: &[PathBuf], args: &Args) -> CliResult {
         return Err(CliError::refused(format!("the procedure proves too little: {why}")));
     }
     match shakedown_runner::executable(&procedure) {
-        Ok(()) => Ok(ExitCode::Ok),
+        Ok(()) => {
+            let missing = Rig::missing_tools(doc);
+            for missing in &missing {
+                out!("\nnothing would be switched: {missing}");
+            }
+            Ok(if missing.is_empty() { ExitCode::Ok } else { ExitCode::Infra })
+        }
         Err(why) => {
             out!("\n{why}");
             Ok(ExitCode::Ok)

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use shakedown_boards::Catalogue;
 use shakedown_core::ExitCode;
 
-use crate::CliResult;
 use crate::compose::rig::Rig;
 use crate::say::{err, out};
+use crate::{CliError, CliResult};
 
 /// `shakedown rigs`.
 #[derive(clap::Args, Debug)]
@@ -65,16 +65,18 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
             let catalogue = Catalogue::with_paths(paths)?;
             let checked = slots.iter().map(|(name, slot)| {
                 let board = rig.board(&catalogue, name, slot)?;
-                rig.check(name, slot, &board)
+                rig.check(name, slot, &board)?;
+                match Rig::missing_tools(slot).as_slice() {
+                    [] => Ok(()),
+                    missing => Err(CliError::infra(format!("slot {name}: {}", missing.join("; ")))),
+                }
             });
             let errors: Vec<_> = checked.filter_map(Result::err).collect();
             for error in &errors {
                 err!("{error}");
             }
             out!("{}: {} slot(s), {} error(s)", rig.from, slots.len(), errors.len());
-            if !errors.is_empty() {
-                return Ok(ExitCode::Refused);
-            }
+            return Ok(errors.iter().fold(ExitCode::Ok, |exit, error| exit.and(error.exit)));
         }
     }
     Ok(ExitCode::Ok)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shakedown_core::event::RunHead;
 use shakedown_core::{
-    Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, Procedure, RealClock, Rig, Sha, journal,
+    Act, Board, Case, Clock, Deadline, ExitCode, Ledger, Pace, Procedure, RealClock, Rig, Sha, journal,
 };
 use shakedown_host::KeyPair;
 use shakedown_media::Identity as Identified;
@@ -105,7 +105,7 @@ pub async fn execute(
     // Before anything is made or opened: what cannot be done is refused.
     let procedure = slot::procedure(job.slot, job.doc, &job.board)?;
     shakedown_runner::executable(&procedure).map_err(CliError::refused)?;
-    installer_fits(&job, &procedure)?;
+    own_storage_fits(&job, &procedure)?;
     let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
     let id = format!("{}/{}", rig.doc.value.rig, job.slot);
     let keys = KeyPair::generate()?;
@@ -189,21 +189,23 @@ pub async fn execute(
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
 }
 
-/// What an installer's procedure cannot do is refused before anything is made.
-fn installer_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> {
-    if !shakedown_runner::installs(procedure) {
+/// What cannot be done with storage of the board's own is refused before anything is made.
+fn own_storage_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> {
+    if !shakedown_runner::own_storage(procedure) {
         return Ok(());
     }
+    // The rig has it for a while, and can read it then.
+    let shown = procedure.steps.iter().any(|step| matches!(step.act, Act::AwaitMedium { .. }));
     let refuse = |what: &str, hint: &str| Err(CliError::refused(what).hint(hint));
-    if job.no_flash {
+    if job.no_flash && !shown {
         return refuse(
-            "--no-flash: an installer writes the board's own storage, which the rig cannot read",
-            "leave it out: the board is installed anew",
+            "--no-flash: the board's own storage is written by an installer or a tool, and the rig cannot read it",
+            "leave it out: the board is written anew",
         );
     }
     if job.control.is_some() {
         return refuse(
-            "--control: the control image would have to be installed first, which is not built",
+            "--control: the control image would have to be brought onto the board's own storage first, which is not built",
             "leave it out",
         );
     }
@@ -212,7 +214,7 @@ fn installer_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> 
     }
     if job.doc.qemu.as_ref().is_some_and(|machine| machine.extra_disks.is_empty()) {
         return refuse(
-            "the machine has no internal disk: there is only the one that the installer boots from",
+            "the machine has no internal disk: there is only the one that an installer boots from",
             "add `extra-disks: { internal: { bus: nvme } }` to the slot's `qemu`",
         );
     }

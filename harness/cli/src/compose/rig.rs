@@ -8,12 +8,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_boards::doc::SupportDoc;
+use shakedown_boards::plan::ideal;
 use shakedown_boards::{BoardsError, Catalogue};
 use shakedown_conf::{Document, Loaded, load};
 use shakedown_core::names::is_plain;
-use shakedown_core::{Board, Capability, OsProfile, Sha};
+use shakedown_core::{Act, Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
-use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, Wiring};
+use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, ToolDoc, Wiring};
 use shakedown_simulated::SimulationDoc;
 
 use crate::CliError;
@@ -69,6 +70,10 @@ pub struct SlotDoc {
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
+    /// Programs of this host that bring an image onto the board over USB, by the names that the board's
+    /// procedure has for them: `rpiboot`, `uuu`, `tegra`, `edison` (`shakedown boards explain`).
+    #[serde(default)]
+    pub tools: BTreeMap<String, ToolDoc>,
     /// What the board type has, or its OS offers, and this one cannot show: no antenna, an emulated
     /// machine without LEDs. Cases that need it are skipped with that reason.
     #[serde(default)]
@@ -90,6 +95,7 @@ impl SlotDoc {
             media: BTreeMap::new(),
             network: None,
             limits: BTreeMap::new(),
+            tools: BTreeMap::new(),
             ..self
         }
     }
@@ -197,7 +203,8 @@ impl Rig {
             }
             let field = |name_of: &str| format!("slots.{name}.{name_of}");
             if let Some(simulation) = &slot.simulated {
-                let other = slot.wired().or(slot.qemu.is_some().then_some("qemu"));
+                let tools = (!slot.tools.is_empty()).then_some("tools");
+                let other = slot.wired().or(slot.qemu.is_some().then_some("qemu")).or(tools);
                 if let Some(other) = other {
                     let what = "a simulated DUT has no other side: remove this, or `simulated`";
                     return Err(doc.invalid(&field(other), what).into());
@@ -272,11 +279,57 @@ impl Rig {
         });
         let wiring = slot.wiring().and_then(|wiring| wiring.check(board).err());
         let wiring = wiring.map(|problem| (problem.field, problem.what));
+        self.check_tools(name, slot, board)?;
         machine.or(wiring).map_or(Ok(()), |(field, what)| {
             let field =
                 if field.is_empty() { format!("slots.{name}") } else { format!("slots.{name}.{field}") };
             Err(self.doc.invalid(&field, what).into())
         })
+    }
+
+    /// Whether the slot's tools are those that its board's procedure runs, and can be run so.
+    fn check_tools(&self, name: &str, slot: &SlotDoc, board: &Board) -> Result<(), CliError> {
+        if slot.tools.is_empty() {
+            return Ok(());
+        }
+        let procedure = ideal(board).procedure;
+        let copies = procedure
+            .steps
+            .iter()
+            .any(|step| matches!(&step.act, Act::Configure { medium } if medium == Act::COPY));
+        let known: Vec<_> = procedure
+            .steps
+            .iter()
+            .filter_map(|step| match &step.act {
+                Act::Tool { name, .. } => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        for (tool, doc) in &slot.tools {
+            let field = format!("slots.{name}.tools.{tool}");
+            if known.is_empty() {
+                let what = format!("{} is provisioned by {}, which runs no tool", board.slug, procedure.kind);
+                return Err(self.doc.invalid(&field, what).into());
+            }
+            if !known.contains(tool) {
+                let what = format!("tool of {}", procedure.kind);
+                return Err(self.doc.unknown_name(&field, &what, tool, known).into());
+            }
+            if let Err(problem) = doc.check(tool, copies) {
+                return Err(self.doc.invalid(&format!("{field}.{}", problem.field), problem.what).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Programs that the tools of a slot need and this host does not have, a line each.
+    pub fn missing_tools(slot: &SlotDoc) -> Vec<String> {
+        let missing = |(name, doc): (&String, &ToolDoc)| {
+            let programs: Vec<_> = doc.missing().into_iter().map(|program| format!("`{program}`")).collect();
+            let what = format!("tools.{name}: this host has no program {}", programs.join(" and no "));
+            (!programs.is_empty()).then_some(what)
+        };
+        slot.tools.iter().filter_map(missing).collect()
     }
 
     /// The slot of this name, or the first one for this board.

@@ -54,6 +54,7 @@ pub fn offers(doc: &SlotDoc) -> BTreeSet<Capability> {
 
 /// What it is wired with, for plans.
 fn shape(doc: &SlotDoc) -> Shape {
+    let tools = doc.tools.keys().cloned().collect();
     let Some(wiring) = doc.wiring() else {
         // A machine is a process: its supply, its disk and its console are always there.
         let main = || BTreeSet::from(["main".to_owned()]);
@@ -62,6 +63,7 @@ fn shape(doc: &SlotDoc) -> Shape {
             outputs: BTreeSet::new(),
             consoles: main(),
             media: main(),
+            tools,
             network: true,
             charge: false,
         };
@@ -71,6 +73,7 @@ fn shape(doc: &SlotDoc) -> Shape {
         outputs: wiring.outputs.into_keys().collect(),
         consoles: wiring.consoles.into_keys().collect(),
         media: wiring.media.into_keys().collect(),
+        tools,
         network: wiring.network.is_some(),
         charge: true,
     }
@@ -143,18 +146,26 @@ pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot>
     }
     let fence = Arc::new(NoFence);
     let folder = shakedown_host::dirs::cache()?.join("slots").join(&file);
-    match (&doc.qemu, doc.wiring()) {
+    let mut slot = match (&doc.qemu, doc.wiring()) {
         (Some(machine), _) => {
             let request = shakedown_qemu::SlotRequest { id, board, folder, clock, sink, fence };
-            shakedown_qemu::open(machine, request, by).await
+            shakedown_qemu::open(machine, request, by).await?
         }
         (None, wiring) => {
             let safe_by = Some(make_safe::argv as SafeBy);
             let request =
                 shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator, safe_by };
-            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await
+            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await?
         }
+    };
+    for (name, tool) in &doc.tools {
+        let opened = tool.open(name).map_err(|problem| {
+            Fault::new(InfraKind::Config, "rig", "open", format!("tools.{name} of {}", slot.id))
+                .expected("a tool that can be run", problem.to_string())
+        })?;
+        slot.tools.insert(name.clone(), opened);
     }
+    Ok(slot)
 }
 
 /// Takes a slot of the caller's rig and opens it without any run, for as long as both are kept.

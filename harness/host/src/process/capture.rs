@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
-use super::{OnLine, Stream};
+use super::{Stream, Tool};
 
 /// Longer lines reach the line callback in pieces.
 const LINE: usize = 64 << 10;
@@ -61,7 +61,7 @@ impl Capture {
         }
     }
 
-    fn lines(&self, stream: Stream, bytes: &[u8], call: &OnLine) {
+    fn lines(&self, stream: Stream, bytes: &[u8], call: &super::OnLine) {
         let mut inner = self.lock();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             inner.line.extend_from_slice(part);
@@ -84,14 +84,17 @@ impl Capture {
         self.lock().kept.iter().copied().collect()
     }
 
-    /// Reads a pipe to its end.
-    pub(super) async fn read(&self, fd: OwnedFd, stream: Stream, call: Option<&OnLine>) -> io::Result<()> {
+    /// Reads a pipe to its end, and tells what comes to whom the tool says.
+    pub(super) async fn read(&self, fd: OwnedFd, stream: Stream, tool: &Tool) -> io::Result<()> {
         let mut pipe = pipe::Receiver::from_owned_fd(fd)?;
         let mut buffer = vec![0; 64 << 10];
         loop {
             let count = pipe.read(&mut buffer).await?;
             self.push(&buffer[..count]);
-            if let Some(call) = call {
+            if let (Some(call), 1..) = (&tool.on_bytes, count) {
+                call(stream, &buffer[..count]);
+            }
+            if let Some(call) = &tool.on_line {
                 self.lines(stream, &buffer[..count], call);
                 if count == 0 && !self.lock().line.is_empty() {
                     self.lines(stream, b"\n", call);

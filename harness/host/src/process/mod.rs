@@ -32,6 +32,7 @@ pub enum Stream {
 }
 
 type OnLine = Arc<dyn Fn(Stream, &str) + Send + Sync>;
+type OnBytes = Arc<dyn Fn(Stream, &[u8]) + Send + Sync>;
 
 /// A program with its arguments, ready to be run or started.
 #[derive(Clone)]
@@ -46,6 +47,7 @@ pub struct Tool {
     package: Option<String>,
     log: Option<PathBuf>,
     on_line: Option<OnLine>,
+    on_bytes: Option<OnBytes>,
     own_session: bool,
     in_front: bool,
 }
@@ -89,6 +91,7 @@ impl Tool {
             package: None,
             log: None,
             on_line: None,
+            on_bytes: None,
             own_session: false,
             in_front: false,
         }
@@ -161,6 +164,13 @@ impl Tool {
     #[must_use]
     pub fn on_line(mut self, call: impl Fn(Stream, &str) + Send + Sync + 'static) -> Self {
         self.on_line = Some(Arc::new(call));
+        self
+    }
+
+    /// Called with what comes of either output as it comes, whole: for what is kept as bytes.
+    #[must_use]
+    pub fn on_bytes(mut self, call: impl Fn(Stream, &[u8]) + Send + Sync + 'static) -> Self {
+        self.on_bytes = Some(Arc::new(call));
         self
     }
 

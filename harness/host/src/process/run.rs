@@ -27,14 +27,13 @@ impl Tool {
         let (out_pipe, err_pipe) =
             (child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from));
         let stdin_pipe = child.stdin.take().map(OwnedFd::from);
-        let call = self.on_line.as_ref();
         let io = async {
             tokio::try_join!(
                 async {
-                    if let Some(pipe) = out_pipe { out.read(pipe, Stream::Out, call).await } else { Ok(()) }
+                    if let Some(pipe) = out_pipe { out.read(pipe, Stream::Out, self).await } else { Ok(()) }
                 },
                 async {
-                    if let Some(pipe) = err_pipe { err.read(pipe, Stream::Err, call).await } else { Ok(()) }
+                    if let Some(pipe) = err_pipe { err.read(pipe, Stream::Err, self).await } else { Ok(()) }
                 },
                 feed(stdin_pipe, self.stdin.as_deref().unwrap_or_default()),
             )

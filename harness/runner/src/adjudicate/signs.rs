@@ -48,6 +48,9 @@ pub struct Observed {
     pub rebooted: Option<String>,
     /// A known-bad line came since the case began.
     pub bad: Option<BadLine>,
+    /// Only a tool's own word says that the image under test is on the board.
+    #[serde(default)]
+    pub unproven: bool,
 }
 
 impl Observed {
@@ -60,6 +63,7 @@ impl Observed {
             vitals: VitalSigns { process: ProcessState::None, starved: 1.0, host: None },
             rebooted: None,
             bad: None,
+            unproven: false,
         }
     }
 
@@ -101,6 +105,8 @@ impl Observed {
         let anew = self.rebooted.iter().filter(|_| !matches!(cut, Cut::Boot(_)));
         seen.extend(anew.map(|line| format!("the DUT started anew: {line}")));
         seen.extend(self.bad.iter().map(|bad| format!("the console said: {}", bad.line)));
+        let unproven = self.unproven.then(|| "only the tool says that it wrote the image".to_owned());
+        seen.extend(unproven);
         seen
     }
 }
@@ -219,6 +225,8 @@ pub enum Sign {
     Rebooted,
     /// The console showed a known-bad line.
     BadLine,
+    /// Only a tool's own word says that the image under test is on the board.
+    Unproven,
     /// The stage that did not come is seen over the network, and the console had shown those before it.
     Outside,
 }
@@ -243,6 +251,7 @@ impl Sign {
             Self::PathMute => *path == NetPath::Mute,
             Self::Rebooted => observed.rebooted.is_some(),
             Self::BadLine => observed.bad.is_some(),
+            Self::Unproven => observed.unproven,
             Self::Outside => matches!(cut, Cut::Boot(BootFailure::Late { outside: true, .. })),
         }
     }

@@ -8,7 +8,7 @@ use super::signs::CutKind::{
 };
 use super::signs::Sign::{
     BadLine, ConsoleAlive, ConsoleClosed, ConsoleNeverSpoke, HostSick, Outside, PathMute, PathRefused,
-    PathSpeaks, PowerOff, PowerOn, ProcessDied, Rebooted, RigNetworkDown, Starved, SwitchedOff,
+    PathSpeaks, PowerOff, PowerOn, ProcessDied, Rebooted, RigNetworkDown, Starved, SwitchedOff, Unproven,
 };
 use super::{CutKind, NO_KIND, Sign};
 
@@ -64,6 +64,24 @@ const ANY: &[CutKind] = &[
 ];
 /// The DUT did not answer, in whatever way: what a dead rig can look like.
 const DARK: &[CutKind] = &[Refused, NoRoute, Mute, Closed, Hung, Late, BootLate, BootClosed];
+/// What a board that still holds another image can look like.
+const NOT_OURS: &[CutKind] = &[
+    BootBad,
+    BootLate,
+    BootOrder,
+    BootReset,
+    Refused,
+    NoRoute,
+    Mute,
+    Closed,
+    Garbage,
+    Denied,
+    Refusal,
+    Mangled,
+    WrongHostKey,
+    Hung,
+    Late,
+];
 const SHELL: &[CutKind] =
     &[Refused, NoRoute, Mute, Closed, Garbage, Denied, Mangled, WrongHostKey, Hung, Late];
 
@@ -131,6 +149,14 @@ pub const SYMPTOMS: &[Symptom] = &[
         &[ProcessDied],
         InfraKind::Host,
         "the process behind the DUT ended from outside",
+    ),
+    // Until the running system has said what it is, what boots may be what was on the board before.
+    row(
+        "written-by-a-tool",
+        NOT_OURS,
+        &[Unproven],
+        Verdict::Undetermined,
+        "a tool said that it wrote the image, and what booted has not shown that it did: it may be another one",
     ),
     // Known-bad lines are the DUT's own words: they speak before all that follows from them.
     row(

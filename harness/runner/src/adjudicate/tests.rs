@@ -75,6 +75,13 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
             "infra",
             Blame::Rig,
         ),
+        (
+            "written-by-a-tool",
+            boot_bad.clone(),
+            with(|o| o.unproven = true),
+            "undetermined",
+            Blame::Undetermined,
+        ),
         ("bad-line-at-boot", boot_bad, Observed::healthy(), "fail", Blame::Image),
         ("bad-line-in-case", closed(), with(|o| o.bad = Some(bad(Blame::Os))), "fail", Blame::Os),
         ("switched-itself-off", closed(), with(|o| o.vitals.process = ProcessState::Off), "fail", Blame::Os),

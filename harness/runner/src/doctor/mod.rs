@@ -12,11 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Side, Slot};
+use shakedown_core::{Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Provision, Side, Slot};
 use tokio_util::sync::CancellationToken;
 
 /// A part answers a question within this.
 const LOOK: Duration = Duration::from_secs(30);
+/// A program says its version at once; one in a container may have to be unpacked first.
+const TOOL: Duration = Duration::from_secs(60);
 /// A closed line says so at once.
 const CLOSED: Duration = Duration::from_millis(50);
 /// A mux and the reader behind it, or a person.
@@ -27,7 +29,7 @@ const MUX: Duration = Duration::from_secs(120);
 pub struct Finding {
     /// `rig/slot`.
     pub slot: String,
-    /// `power`, `outputs.reset`, `consoles.main`, `media.main`.
+    /// `power`, `outputs.reset`, `consoles.main`, `media.main`, `tools.uuu`.
     pub part: String,
     /// What.
     pub diagnosis: Diagnosis,
@@ -184,6 +186,14 @@ impl Doctor<'_> {
                 };
                 found.push(self.found(slot, format!("media.{name}"), diagnosis));
             }
+            for (name, tool) in &slot.tools {
+                let by = self.wait(format!("the version of {name}"), TOOL);
+                let diagnosis = match tool.check(&by).await {
+                    Ok(version) => Diagnosis::Fine(version),
+                    Err(fault) => Diagnosis::Broken(Box::new(fault)),
+                };
+                found.push(self.found(slot, format!("tools.{name}"), diagnosis));
+            }
             if slot.power.is_none() {
                 let why = "nothing here switches the power".to_owned();
                 found.push(self.found(slot, "power", Diagnosis::NotTried(why)));
@@ -197,7 +207,13 @@ impl Doctor<'_> {
         let mut found = self.powers(slots).await;
         for slot in slots {
             for (name, medium) in &slot.media {
-                let diagnosis = self.mux(medium.as_ref()).await;
+                let shown = matches!(slot.board.provision, Provision::UsbBoot(_) | Provision::UsbMassStorage);
+                let diagnosis = if shown {
+                    let why = "it is a disk of this host only while the board is in its USB boot mode";
+                    Diagnosis::NotTried(why.to_owned())
+                } else {
+                    self.mux(medium.as_ref()).await
+                };
                 found.push(self.found(slot, format!("media.{name}"), diagnosis));
             }
         }

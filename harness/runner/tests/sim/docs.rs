@@ -199,6 +199,81 @@ pub(crate) fn flasher() -> Procedure {
     Procedure { kind: "flasher", steps, unknown: Vec::new() }
 }
 
+/// The same for a vendor's tool that writes the board.
+pub(crate) fn vendor_tool() -> Procedure {
+    let steps = [
+        ("check-tool", looks()),
+        ("power-off", Act::PowerOff),
+        ("configure-copy", Act::Configure { medium: Act::COPY.into() }),
+        ("power-on", Act::PowerOn),
+        ("send", runs()),
+        ("power-off-written", Act::PowerOff),
+        ("drain", Act::Drain),
+        ("prove-internal", Act::ProveInternal { target: Vec::new() }),
+    ];
+    Procedure { kind: "vendor-tool", steps: steps.map(step).into(), unknown: Vec::new() }
+}
+
+/// The same for a board that shows its own storage after a tool gave it its loader.
+pub(crate) fn usb_boot() -> Procedure {
+    let main = || "main".to_owned();
+    let steps = [
+        ("check-tool", looks()),
+        ("power-off", Act::PowerOff),
+        ("set-recovery", Act::Output { name: "recovery".into(), on: true }),
+        ("power-on", Act::PowerOn),
+        ("load", runs()),
+        ("await-main", Act::AwaitMedium { medium: main() }),
+        ("write-main", Act::Write { medium: main(), payload: Payload::Image }),
+        ("read-back-main", Act::ReadBack { medium: main() }),
+        ("configure-main", Act::Configure { medium: main() }),
+        ("power-off-written", Act::PowerOff),
+        ("release-recovery", Act::Output { name: "recovery".into(), on: false }),
+        ("drain", Act::Drain),
+    ];
+    Procedure { kind: "usb-boot", steps: steps.map(step).into(), unknown: Vec::new() }
+}
+
+/// The same for a board in its recovery mode; with an installer it starts one from its medium.
+pub(crate) fn recovery(installer: bool) -> Procedure {
+    let mut steps = vec![step(("check-tool", looks()))];
+    if installer {
+        steps.extend(written(Payload::Installer));
+    } else {
+        steps.push(step(("power-off", Act::PowerOff)));
+        steps.push(step(("configure-copy", Act::Configure { medium: Act::COPY.into() })));
+    }
+    let id = "0955:7023".to_owned();
+    steps.extend(
+        [
+            ("set-recovery", Act::Output { name: "recovery".into(), on: true }),
+            ("power-on", Act::PowerOn),
+            ("await-recovery", Act::AwaitUsb { what: "recovery mode".into(), id }),
+            ("send", runs()),
+        ]
+        .map(step),
+    );
+    if installer {
+        steps.push(step(("await-off", Act::AwaitOff)));
+    }
+    steps.push(step(("power-off-written", Act::PowerOff)));
+    steps.push(step(("release-recovery", Act::Output { name: "recovery".into(), on: false })));
+    if installer {
+        steps.push(step(("main-away", Act::Switch { medium: "main".into(), to: Side::Host })));
+    }
+    steps.push(step(("drain", Act::Drain)));
+    steps.push(step(("prove-internal", Act::ProveInternal { target: Vec::new() })));
+    Procedure { kind: "tegra-recovery", steps, unknown: Vec::new() }
+}
+
+fn looks() -> Act {
+    Act::CheckTool { name: "flash".into() }
+}
+
+fn runs() -> Act {
+    Act::Tool { name: "flash".into(), does: "what it does".into() }
+}
+
 fn written(payload: Payload) -> Vec<ProvStep> {
     let main = || "main".to_owned();
     let switch = |to| Act::Switch { medium: main(), to };
@@ -215,7 +290,12 @@ fn written(payload: Payload) -> Vec<ProvStep> {
 
 fn step((id, act): (&str, Act)) -> ProvStep {
     // A drain is this long; everything else has it as its end.
-    let seconds = if act == Act::Drain { 5 } else { 120 };
+    let seconds = match act {
+        Act::Drain => 5,
+        // Tests wait for what never comes.
+        Act::AwaitMedium { .. } | Act::AwaitUsb { .. } | Act::Tool { .. } => 20,
+        _ => 120,
+    };
     let (proof, within, redo) = (Shows::Level, Duration::from_secs(seconds), Redo::Step);
     ProvStep { id: id.to_owned(), act, proof, within, undo: None, redo }
 }

@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 use shakedown_core::event::RunHead;
 use shakedown_core::profile::LoginProfile;
 use shakedown_core::{
-    Case, Clock, Cmd, Console, ConsoleLog, ConsoleTx, Deadline, Exit, ExitCode, Fut, Guarded, Ledger, Level,
-    Limits, Line, LoginTry, Medium, Mono, NetPath, Network, NoFence, ProcessState, Ran, Rig, Shell,
-    ShellError, Shells, Side, Sink, Slot, SshTarget, Storage, Unreachable, VitalSigns, Vitals,
+    Attached, Case, Clock, Cmd, Console, ConsoleLog, ConsoleTx, Deadline, Exit, ExitCode, Fut, Guarded,
+    Ledger, Level, Limits, Line, LoginTry, Medium, Mono, NetPath, Network, NoFence, ProcessState, Ran, Rig,
+    RigTool, Shell, ShellError, Shells, Side, Sink, Slot, SshTarget, Storage, Unreachable, UsbDevice,
+    VitalSigns, Vitals,
 };
 use shakedown_media::FileMedium;
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use docs::{ROOT, case, flasher, profile, sharing, spec};
+pub(crate) use docs::{ROOT, case, flasher, profile, recovery, sharing, spec, usb_boot, vendor_tool};
 
 /// How much faster than the wall's the DUT's clock goes.
 const FAST: u32 = 20;
@@ -70,6 +71,15 @@ pub(crate) struct World {
     /// Where its medium is, and was at each start.
     pub(crate) side: Side,
     pub(crate) started_with: Vec<Side>,
+    /// Its medium as a disk of the rig host, or what the host's guard says of it; `None`: it is there
+    /// without coming or going.
+    pub(crate) shown: Option<Rig<Option<Attached>>>,
+    /// Devices on the rig host's USB.
+    pub(crate) usb: Vec<UsbDevice>,
+    /// What a test's own answers need to know.
+    pub(crate) facts: BTreeMap<String, String>,
+    /// What is done when the power comes.
+    pub(crate) powered: fn(&mut World),
     pub(crate) log: Arc<ConsoleLog>,
 }
 
@@ -113,6 +123,7 @@ pub(crate) struct Sim {
     pub(crate) power: bool,
     pub(crate) network: bool,
     pub(crate) safe: Level,
+    pub(crate) tools: BTreeMap<String, Arc<dyn RigTool>>,
     /// Bytes of the control image, if there is one.
     pub(crate) control: Option<u64>,
     clock: Arc<dyn Clock>,
@@ -136,6 +147,10 @@ impl Sim {
             outputs: BTreeMap::new(),
             side: Side::Host,
             started_with: Vec::new(),
+            shown: None,
+            usb: Vec::new(),
+            facts: BTreeMap::new(),
+            powered: |_| (),
             log: Arc::new(ConsoleLog::new(clock.clone())),
         };
         Self {
@@ -151,6 +166,7 @@ impl Sim {
             power: true,
             network: true,
             safe: Level::Off,
+            tools: BTreeMap::new(),
             control: None,
             clock,
             dir: tempfile::tempdir().unwrap(),
@@ -187,6 +203,7 @@ impl Sim {
             outputs: BTreeMap::from([("recovery".to_owned(), guarded("recovery", Level::Off))]),
             consoles: BTreeMap::from([("main".to_owned(), console)]),
             media: BTreeMap::from([("main".to_owned(), disk)]),
+            tools: self.tools.clone(),
             network: self.network.then(|| Arc::new(Wire(self.world.clone())) as Arc<dyn Network>),
             services: None,
             capture: None,
@@ -264,6 +281,8 @@ impl Line for Output {
             let starts = on && !world.on;
             world.on = on || !world.goes_off && world.on;
             if starts {
+                let powered = world.powered;
+                powered(&mut world);
                 world.start();
             }
         }
@@ -411,6 +430,11 @@ impl Storage for Disk {
 
     fn open<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Medium>>> {
         Box::pin(async { FileMedium::open(&self.0).map(|medium| Box::new(medium) as Box<dyn Medium>) })
+    }
+
+    fn attached<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Option<Attached>>> {
+        let shown = self.1.lock().unwrap().shown.clone();
+        Box::pin(async move { shown.expect("a medium that comes and goes") })
     }
 }
 

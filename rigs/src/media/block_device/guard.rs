@@ -101,6 +101,16 @@ impl Kernel {
         }))
     }
 
+    /// What the kernel calls this attachment of the device and no other: its counter since Linux 5.15,
+    /// else its place, in which a SCSI host's number grows with each attachment.
+    pub(crate) fn attachment(&self, name: &str) -> io::Result<String> {
+        let dir = self.block(name);
+        match read(&dir.join("diskseq"))? {
+            Some(number) => Ok(format!("{name}, disk {number} since the host's start")),
+            None => Ok(std::fs::canonicalize(&dir)?.display().to_string()),
+        }
+    }
+
     fn number(&self, name: &str) -> io::Result<Option<(u32, u32)>> {
         let text = read(&self.block(name).join("dev"))?;
         Ok(text.and_then(|text| {

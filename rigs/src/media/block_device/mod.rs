@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::Bytes;
-use shakedown_core::{Deadline, Fault, Fut, InfraKind, Medium, Rig, Side, Storage};
+use shakedown_core::{Attached, Deadline, Fault, Fut, InfraKind, Medium, MediumId, Rig, Side, Storage};
 
 use super::{MediaConf, MediaCx};
 use crate::operator::{Answer, Operator};
@@ -228,9 +228,26 @@ impl Storage for Disk {
             Ok(Box::new(medium) as Box<dyn Medium>)
         })
     }
+
+    fn attached<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Option<Attached>>> {
+        Box::pin(async move { self.attached_now() })
+    }
 }
 
 impl Disk {
+    fn attached_now(&self) -> Rig<Option<Attached>> {
+        let Some(facts) = self.present()? else { return Ok(None) };
+        let as_what = match self.kernel.attachment(&facts.name) {
+            Ok(as_what) => as_what,
+            // It went away while it was looked at.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.fault(InfraKind::Host, "look at").because(&error)),
+        };
+        self.admit(&facts)?;
+        let medium = MediumId { path: self.endpoint(), serial: facts.serial, size: facts.size };
+        Ok(Some(Attached { medium, as_what }))
+    }
+
     fn open_now(&self) -> Rig<Option<DirectMedium>> {
         let Some(facts) = self.present()? else { return Ok(None) };
         self.admit(&facts)?;
