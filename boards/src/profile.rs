@@ -13,7 +13,7 @@ use crate::error::BoardsError;
 use crate::merge::{Boot, check_pattern};
 use crate::origin::Origins;
 
-/// Partition roles that every profile names: provisioning and evidence need them.
+/// Partition roles that a profile with a configuration document names: provisioning needs them.
 const ROLES: [&str; 2] = ["boot", "data"];
 /// Configuration keys without which the harness cannot get in.
 const KEYS: [&str; 1] = ["ssh-keys"];
@@ -46,6 +46,7 @@ pub(crate) fn resolve(
             port: doc.ssh.port,
             user: doc.ssh.user.clone(),
             fingerprint: doc.ssh.fingerprint.as_ref().map(|pattern| pattern.0.clone()),
+            authorized_keys: doc.ssh.authorized_keys.clone(),
         },
         login: doc.login.as_ref().map(|login| LoginProfile {
             prompt: login.prompt.0.clone(),
@@ -56,19 +57,19 @@ pub(crate) fn resolve(
                 .map(|password| (password.prompt.0.clone(), password.text.clone())),
             shell: login.shell.0.clone(),
         }),
-        engine: EngineProfile {
-            command: doc.engine.command.clone(),
-            unit: doc.engine.unit.clone(),
-            process: doc.engine.process.clone(),
-            healthy: doc.engine.healthy.clone(),
-            tcp_port: doc.engine.tcp_port,
-        },
+        engine: doc.engine.as_ref().map(|engine| EngineProfile {
+            command: engine.command.clone(),
+            healthy: engine.healthy.clone(),
+            unit: engine.unit.clone(),
+            process: engine.process.clone(),
+            tcp_port: engine.tcp_port,
+        }),
         partitions: doc.partitions.clone(),
-        config: ConfigProfile {
-            file: doc.config.file.clone(),
-            mounted: doc.config.mounted.clone(),
-            keys: doc.config.keys.clone(),
-        },
+        config: doc.config.as_ref().map(|config| ConfigProfile {
+            file: config.file.clone(),
+            mounted: config.mounted.clone(),
+            keys: config.keys.clone(),
+        }),
         update: doc.update.as_ref().map(|update| UpdateProfile {
             file: update.file.clone(),
             command: update.command.clone(),
@@ -123,8 +124,16 @@ fn check(own: &Loaded<OsDoc>) -> Result<(), BoardsError> {
             check_pattern(own, "login.password.prompt", password.prompt.as_str())?;
         }
     }
-    need(own, "partitions", &doc.partitions, &ROLES)?;
-    need(own, "config.keys", &doc.config.keys, &KEYS)?;
+    if let Some(config) = &doc.config {
+        need(own, "partitions", &doc.partitions, &ROLES)?;
+        need(own, "config.keys", &config.keys, &KEYS)?;
+    }
+    way_in(own)?;
+    let capability = doc.offers.iter().position(|offer| offer == "engine");
+    if let (Some(index), None) = (capability, &doc.engine) {
+        let what = "`engine` is offered, and the profile has no `engine:` that says which";
+        return Err(own.invalid(&format!("offers[{index}]"), what).into());
+    }
     if let Some(update) = &doc.update
         && !update.command.contains("{file}")
     {
@@ -145,6 +154,26 @@ fn check(own: &Loaded<OsDoc>) -> Result<(), BoardsError> {
         }
     }
     Ok(())
+}
+
+/// Without a configuration document that brings the run's key, the console's login is the way in.
+fn way_in(own: &Loaded<OsDoc>) -> Result<(), BoardsError> {
+    let doc = &own.value;
+    let by_console = "it is added through the console's login";
+    match (&doc.config, &doc.login, &doc.ssh.authorized_keys) {
+        (Some(_), _, Some(_)) => {
+            let what = "the run's key is in the configuration document (`config.keys.ssh-keys`)";
+            Err(own.invalid("ssh.authorized-keys", what).into())
+        }
+        (None, None, _) => Err(own
+            .missing("", "login")
+            .hint("without `config` no image takes a key: only the console's login lets anybody in")
+            .into()),
+        (None, Some(_), Some(path)) if !path.starts_with('/') => Err(own
+            .invalid("ssh.authorized-keys", format!("`{path}` is no absolute path; {by_console}"))
+            .into()),
+        _ => Ok(()),
+    }
 }
 
 fn need(

@@ -22,6 +22,17 @@ impl Folder {
         Self(folder)
     }
 
+    /// The error of asking for the OS profile `mine`.
+    fn profile_error(&self) -> String {
+        let error = self.catalogue().and_then(|catalogue| catalogue.profile("mine")).unwrap_err();
+        self.without_own_name(&format!("{error:#}"))
+    }
+
+    fn without_own_name(&self, text: &str) -> String {
+        let own = self.0.path().display().to_string();
+        text.replace(&format!("{own}/"), "").replace(&own, "FOLDER")
+    }
+
     fn catalogue(&self) -> Result<Catalogue, BoardsError> {
         Catalogue::with_paths(&[self.0.path().to_owned()])
     }
@@ -29,8 +40,46 @@ impl Folder {
     /// The error of asking for board `mine`, without the folder's own name.
     fn error(&self) -> String {
         let error = self.catalogue().and_then(|catalogue| catalogue.board("mine")).unwrap_err();
-        let own = self.0.path().display().to_string();
-        format!("{error:#}").replace(&format!("{own}/"), "").replace(&own, "FOLDER")
+        self.without_own_name(&format!("{error:#}"))
+    }
+}
+
+/// The least that an OS profile says: it is entered by the login on its console.
+const OS: &str = "os: mine
+name: Mine
+os-release-ids: [mine]
+ssh: { port: 22, user: root, authorized-keys: /root/.ssh/authorized_keys }
+login: { prompt: 'login: ', user: root, shell: '# ' }
+shutdown: 90s
+boot:
+  stages:
+    - { name: login, seen: { console: ['login: '] }, within: 60s }
+";
+
+#[test]
+fn an_os_needs_a_way_in_and_what_it_offers() {
+    let mine = |text: &str| Folder::new(&[("os/mine.yaml", text)]);
+    let good = mine(OS).catalogue().unwrap().profile("mine").unwrap();
+    assert_eq!((&good.engine, &good.config), (&None, &None));
+    let login = "login: { prompt: 'login: ', user: root, shell: '# ' }\n";
+    for (text, says) in [
+        (OS.replace(login, ""), "without `config` no image takes a key"),
+        (OS.replace("/root/.ssh", ".ssh"), "os/mine.yaml:4:47: ssh.authorized-keys: `.ssh/authorized_keys` is no absolute"),
+        (OS.replace("shutdown", "offers: [engine]\nshutdown"), "os/mine.yaml:6:10: offers[0]: `engine` is offered"),
+        (
+            OS.replace("shutdown", "config: { file: c, mounted: /c, keys: { ssh-keys: k } }\nshutdown"),
+            "partitions: `boot` is missing",
+        ),
+        (
+            OS.replace(
+                "shutdown",
+                "partitions: { boot: b, data: d }\nconfig: { file: c, mounted: /c, keys: { ssh-keys: k } }\nshutdown",
+            ),
+            "the run's key is in the configuration document",
+        ),
+    ] {
+        let error = mine(&text).profile_error();
+        assert!(error.contains(says), "{says}:\n{error}");
     }
 }
 

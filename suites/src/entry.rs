@@ -10,6 +10,9 @@ use crate::check::TEST_IMAGE_FILE;
 use crate::facts;
 use crate::fitted::Fitted;
 
+/// The role of the small container image as a file beside the image under test.
+pub const TEST_IMAGE: &str = "test-image";
+
 /// A case of the suites.
 #[derive(Clone)]
 pub struct Entry {
@@ -64,7 +67,7 @@ impl Entry {
     pub(crate) fn needs(&self, profile: &OsProfile) -> BTreeSet<Capability> {
         let mut needs = self.spec().needs.clone();
         if self.test_image && !profile.facts.contains_key(TEST_IMAGE_FILE) {
-            needs.insert(Capability::new("companion-test-image"));
+            needs.insert(Capability::new(format!("companion-{TEST_IMAGE}")));
         }
         needs
     }
@@ -73,7 +76,7 @@ impl Entry {
     pub(crate) fn lacks(&self, profile: &OsProfile) -> Vec<String> {
         let facts = self.facts.iter().filter(|fact| !facts::known(profile, fact));
         let budgets = self.budgets.iter().filter(|name| !profile.budgets.contains_key(*name));
-        let keys = self.config_keys.iter().filter(|key| !profile.config.keys.contains_key(*key));
+        let keys = self.config_keys.iter().filter(|key| profile.config_key(key).is_none());
         facts
             .map(|fact| format!("fact `{fact}`"))
             .chain(keys.map(|key| format!("configuration key for `{key}`")))

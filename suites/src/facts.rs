@@ -14,8 +14,15 @@ pub const OFFERED: [&str; 3] = ["ntp", "ntp-host", "ntp-port"];
 /// Facts that the runner has in every run.
 pub const RUN: [&str; 6] = ["board", "arch", "hostname", "uuid", "public-key", "cold-boots"];
 
+/// A fact of the run, and the configuration key that brings it to the DUT.
+const HOSTNAME: &str = "hostname";
+
 /// Whether a profile has a value for this fact, now or when the rig is asked.
 pub fn known(profile: &OsProfile, name: &str) -> bool {
+    if name == HOSTNAME {
+        // True of the DUT only where the image took it.
+        return profile.config_key(HOSTNAME).is_some();
+    }
     OFFERED.contains(&name) || RUN.contains(&name) || profile.all_facts().contains_key(name)
 }
 

@@ -32,7 +32,7 @@ mod tap;
 mod template;
 
 pub use check::{Body, Check, load_test_image};
-pub use entry::Entry;
+pub use entry::{Entry, TEST_IMAGE};
 pub use error::SuiteError;
 pub use pattern::Pattern;
 pub use program::Program;

@@ -192,10 +192,11 @@ fn head(line: &str) -> String {
 pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Deadline) -> Result<(), Cut> {
     let (file, dotted) = {
         let profile = dut.profile();
-        let dotted = profile.config.keys.get(key).ok_or_else(|| {
+        let known = profile.config.as_ref().and_then(|config| Some((&config.mounted, config.keys.get(key)?)));
+        let (mounted, dotted) = known.ok_or_else(|| {
             Cut::Broken(format!("the OS profile `{}` has no configuration key for `{key}`", profile.id))
         })?;
-        (profile.config.mounted.clone(), dotted.clone())
+        (mounted.clone(), dotted.clone())
     };
     let not_json = |what: &str, error: serde_json::Error| Cut::Broken(format!("{what} is not JSON: {error}"));
     let path: Vec<_> = dotted.split('.').collect();

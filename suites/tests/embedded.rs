@@ -50,7 +50,8 @@ fn the_reference_profile_knows_every_fact() {
     let suites = Suites::embedded().unwrap();
     let mut profile = fake::profile();
     let known: BTreeSet<_> = suites.entries().iter().flat_map(|entry| entry.config_keys.clone()).collect();
-    profile.config.keys = known.into_iter().map(|key| (key.clone(), key)).collect();
+    let config = profile.config.as_mut().unwrap();
+    config.keys = known.into_iter().map(|key| (key.clone(), key)).collect();
     profile.partitions = ["boot", "root-a", "root-b", "state", "data"]
         .map(|role| (role.to_owned(), format!("resin-{role}")))
         .into();

@@ -28,12 +28,15 @@ pub struct OsDoc {
     pub ssh: SshDoc,
     /// Its login on the serial console, if it has one.
     pub login: Option<LoginDoc>,
-    /// Its container engine.
-    pub engine: EngineDoc,
-    /// Partition labels by role: `boot`, `root-a`, `root-b`, `state`, `data`.
+    /// Its container engine, if it has one.
+    pub engine: Option<EngineDoc>,
+    /// Partition labels by role: `boot`, `root-a`, `root-b`, `state`, `data`. With `config`, `boot` and
+    /// `data` at least.
+    #[serde(default)]
     pub partitions: BTreeMap<String, String>,
-    /// Its configuration document.
-    pub config: ConfigDoc,
+    /// Its configuration document. Left out: an image takes nothing of a run, and the console's
+    /// `login` is the way in, for SSH by `ssh.authorized-keys`.
+    pub config: Option<ConfigDoc>,
     /// How a new version is installed on a running DUT.
     pub update: Option<UpdateDoc>,
     /// Names that the checks use as `{name}`: paths, units, commands.
@@ -63,6 +66,9 @@ pub struct SshDoc {
     /// A byte regex for the console line with the host key; its first group is `SHA256:…`.
     /// Left out: the first key that is seen in a run counts.
     pub fingerprint: Option<Pattern>,
+    /// For an OS whose image takes no key (`config` is left out): the file that the run's key is
+    /// added to at each boot, through the console's login.
+    pub authorized_keys: Option<String>,
 }
 
 /// The login on the serial console.
@@ -93,16 +99,16 @@ pub struct PasswordDoc {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EngineDoc {
-    /// `docker`, `balena-engine`.
+    /// `docker`, `balena-engine`, `podman`.
     pub command: String,
-    /// The systemd unit.
-    pub unit: String,
-    /// The process that its watchdog watches.
-    pub process: String,
     /// A line of shell that succeeds when the engine is healthy.
     pub healthy: String,
+    /// The systemd unit, where it is a daemon.
+    pub unit: Option<String>,
+    /// The process that its watchdog watches.
+    pub process: Option<String>,
     /// The TCP port that is open in development mode only.
-    pub tcp_port: u16,
+    pub tcp_port: Option<u16>,
 }
 
 /// The document on the boot partition that configures the OS.

@@ -50,6 +50,30 @@ fn the_examples_of_adding_a_board_are_accepted() {
     }
 }
 
+/// The profile of the page is accepted as it stands, and each word that it lists is one that cases ask for.
+#[test]
+fn the_example_of_adding_an_os_is_accepted() {
+    let [profile] = &blocks("adding-an-os.md")[..] else { panic!("one block") };
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("os")).unwrap();
+    std::fs::write(place.path().join("os/debian.yaml"), profile).unwrap();
+    let own = Catalogue::with_paths(&[place.path().to_owned()]).unwrap();
+    let wrong: Vec<_> = own.check().iter().map(|error| format!("{error:#}")).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(own.profile("debian").unwrap().config.is_none());
+
+    let page = include_str!("../../docs/adding-an-os.md");
+    let listed =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).map(|(word, _)| word);
+    let offered = Catalogue::embedded().profile("reference").unwrap();
+    let offered: Vec<_> = offered.offers.iter().map(|offer| offer.0.as_str()).collect();
+    let listed: Vec<_> = listed.filter(|word| !word.contains(['/', '.']) && *word != "build").collect();
+    let unlisted: Vec<_> = offered.iter().filter(|word| !listed.contains(word)).collect();
+    assert!(unlisted.is_empty(), "the page does not list {unlisted:?}");
+    let unknown: Vec<_> = listed.iter().filter(|word| !offered.contains(word)).collect();
+    assert!(unknown.is_empty(), "no profile offers {unknown:?}");
+}
+
 /// The page's board is accepted, and what the page says of it is so.
 #[test]
 fn the_example_of_porting_a_board_is_accepted() {

@@ -16,6 +16,9 @@ pub struct SshProfile {
     /// A byte regex for the line of the console that shows the host key; its
     /// first group is the fingerprint `SHA256:…`. `None`: the first key seen in a run is pinned.
     pub fingerprint: Option<String>,
+    /// The file that the run's key is added to through the console's login, where no
+    /// configuration document brings it.
+    pub authorized_keys: Option<String>,
 }
 
 /// The login on the serial console.
@@ -36,14 +39,14 @@ pub struct LoginProfile {
 pub struct EngineProfile {
     /// `docker`, `balena-engine`.
     pub command: String,
-    /// The systemd unit.
-    pub unit: String,
-    /// The process that its watchdog watches.
-    pub process: String,
     /// A line of shell that succeeds when the engine is healthy.
     pub healthy: String,
+    /// The systemd unit. `None`: it is no daemon, or another's.
+    pub unit: Option<String>,
+    /// The process that its watchdog watches.
+    pub process: Option<String>,
     /// The TCP port that is open in development mode only.
-    pub tcp_port: u16,
+    pub tcp_port: Option<u16>,
 }
 
 /// The document on the boot partition that configures the OS, and the keys in it.
@@ -86,12 +89,12 @@ pub struct OsProfile {
     pub ssh: SshProfile,
     /// Its console login, if there is one.
     pub login: Option<LoginProfile>,
-    /// Its container engine.
-    pub engine: EngineProfile,
+    /// Its container engine, if it has one.
+    pub engine: Option<EngineProfile>,
     /// GPT or file-system labels by role: `boot`, `root-a`, `root-b`, `state`, `data`.
     pub partitions: BTreeMap<String, String>,
-    /// Its configuration document.
-    pub config: ConfigProfile,
+    /// Its configuration document. `None`: an image takes nothing of a run.
+    pub config: Option<ConfigProfile>,
     /// Its update command, if it has one.
     pub update: Option<UpdateProfile>,
     /// Names that the YAML checks use as `{name}`: paths, units, commands of this OS.
@@ -111,22 +114,33 @@ pub struct OsProfile {
 }
 
 impl OsProfile {
+    /// The dotted key of the configuration document for what it means to us.
+    pub fn config_key(&self, meaning: &str) -> Option<&str> {
+        self.config.as_ref()?.keys.get(meaning).map(String::as_str)
+    }
+
     /// What cases may use as `{name}`: the facts of the profile, and those that follow from its
     /// other fields, whatever it lists under the same name.
     pub fn all_facts(&self) -> BTreeMap<String, String> {
         let mut all = self.facts.clone();
         let mut put = |name: String, value: &str| all.insert(name, value.to_owned());
-        let engine = &self.engine;
-        for (name, value) in [
-            ("engine", &engine.command),
-            ("engine-unit", &engine.unit),
-            ("engine-process", &engine.process),
-            ("engine-healthy", &engine.healthy),
-            ("engine-tcp-port", &engine.tcp_port.to_string()),
-            ("ssh-port", &self.ssh.port.to_string()),
-            ("config", &self.config.mounted),
-        ] {
-            put(name.to_owned(), value);
+        put("ssh-port".to_owned(), &self.ssh.port.to_string());
+        if let Some(engine) = &self.engine {
+            let port = engine.tcp_port.map(|port| port.to_string());
+            for (name, value) in [
+                ("engine", Some(&engine.command)),
+                ("engine-healthy", Some(&engine.healthy)),
+                ("engine-unit", engine.unit.as_ref()),
+                ("engine-process", engine.process.as_ref()),
+                ("engine-tcp-port", port.as_ref()),
+            ] {
+                if let Some(value) = value {
+                    put(name.to_owned(), value);
+                }
+            }
+        }
+        if let Some(config) = &self.config {
+            put("config".to_owned(), &config.mounted);
         }
         for (role, label) in &self.partitions {
             put(format!("partition-{role}"), label);

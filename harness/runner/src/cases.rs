@@ -258,8 +258,8 @@ impl<'a> Executor<'a> {
 
 async fn is_well(dut: &LiveDut, by: &Deadline) -> bool {
     // Without an engine an answer is all that can be asked for.
-    let engine = dut.offers(&Capability::new("engine"));
-    let healthy = Cmd::sh(if engine { dut.profile.engine.healthy.clone() } else { "true".to_owned() });
+    let engine = dut.profile.engine.as_ref().filter(|_| dut.offers(&Capability::new("engine")));
+    let healthy = Cmd::sh(engine.map_or("true", |engine| engine.healthy.as_str()));
     loop {
         let look = by.child("one look", Duration::from_secs(8));
         if dut.quietly(&healthy, &look).await.is_ok_and(|ran| ran.exit.is_ok()) {

@@ -167,10 +167,14 @@ async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Option<Stri
         Seen::Console(_) => None,
         Seen::Shell => {
             let through = if dut.only_console() { "the console" } else { "SSH" };
-            dut.usual_shell(&look).await.ok().map(|_| format!("{through} let us in"))
+            match dut.authorize(&look).await {
+                Ok(()) => dut.usual_shell(&look).await.ok().map(|_| format!("{through} let us in")),
+                Err(_) => None,
+            }
         }
         Seen::Engine => {
-            let ran = dut.quietly(&Cmd::sh(dut.profile.engine.healthy.clone()), &look).await.ok()?;
+            let healthy = dut.profile.engine.as_ref()?.healthy.as_str();
+            let ran = dut.quietly(&Cmd::sh(healthy), &look).await.ok()?;
             ran.exit.is_ok().then(|| "the engine is healthy".to_owned())
         }
     };

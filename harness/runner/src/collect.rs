@@ -25,12 +25,16 @@ const OFF_MEDIUM: Duration = Duration::from_secs(120);
 const MOST: usize = 8 << 20;
 
 /// What is read through the shell: file, role, command.
-fn wanted(unit: &str) -> [(&'static str, &'static str, String); 3] {
-    [
+fn wanted(dut: &LiveDut) -> Vec<(&'static str, &'static str, String)> {
+    let unit = dut.profile.engine.as_ref().and_then(|engine| engine.unit.as_ref());
+    let engine = unit.map(|unit| {
+        ("dut/engine.txt", "engine log", format!("journalctl --no-pager -o short-monotonic -u {unit}"))
+    });
+    let always = [
         ("dut/journal.txt", "journal", "journalctl --no-pager -o short-monotonic -b all 2>/dev/null || journalctl --no-pager -o short-monotonic".into()),
         ("dut/dmesg.txt", "kernel log", "dmesg".into()),
-        ("dut/engine.txt", "engine log", format!("journalctl --no-pager -o short-monotonic -u {unit}")),
-    ]
+    ];
+    always.into_iter().chain(engine).collect()
 }
 
 /// A picture of the screen, where the slot can take one.
@@ -47,7 +51,7 @@ pub(crate) async fn screenshot(dut: &LiveDut, folder: &RunFolder, name: &str) {
 /// Logs through the shell. Whether it answered.
 pub(crate) async fn through_shell(dut: &LiveDut, folder: &RunFolder) -> bool {
     let by = dut.wait("logs of the DUT", LOGS);
-    for (name, role, line) in wanted(&dut.profile.engine.unit) {
+    for (name, role, line) in wanted(dut) {
         let cmd = Cmd { limit: MOST, ..Cmd::sh(line) };
         match dut.quietly(&cmd, &by).await {
             Ok(ran) => drop(folder.save(name, role, &ran.out)),

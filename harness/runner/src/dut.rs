@@ -10,7 +10,7 @@ use shakedown_console::Patterns;
 use shakedown_core::{
     Board, BootReport, BootSpec, Capability, CaseId, Cmd, Console, Cursor, Cut, Deadline, Dut, Event,
     Evidence, Fault, Fut, InfraKind, LoginTry, Mark, Measure, NetPath, OsProfile, Pace, Ran, Reboot, Resets,
-    Rig, Seen, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event,
+    Rig, Seen, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event, shell::quote,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +60,8 @@ struct State {
     proven: bool,
     /// The fingerprint that the console showed, or the first one met.
     host_key: Option<String>,
+    /// The run's key was seen on the DUT since the boot that is watched began.
+    authorized: bool,
 }
 
 /// What [`LiveDut::new`] is made of.
@@ -175,7 +177,10 @@ impl LiveDut {
 
     /// A boot begins here.
     pub(crate) fn ascend(&self, since: Cursor) {
-        self.state().ascent = since;
+        let mut state = self.state();
+        state.ascent = since;
+        // A power cut may have taken it, and another image has none.
+        state.authorized = false;
     }
 
     /// Where the last boot that was watched began.
@@ -252,6 +257,30 @@ impl LiveDut {
     /// Whether the console is the only way in.
     pub(crate) fn only_console(&self) -> bool {
         self.slot.network.is_none() && self.profile.login.is_some()
+    }
+
+    /// The run's key where the SSH server looks for it, once a boot, through the console's login: for an
+    /// OS whose image takes none.
+    pub(crate) async fn authorize(&self, by: &Deadline) -> Result<(), Cut> {
+        let Some(file) = self.profile.ssh.authorized_keys.as_ref().filter(|_| !self.only_console()) else {
+            return Ok(());
+        };
+        if self.state().authorized {
+            return Ok(());
+        }
+        let (file, key) = (quote(file), quote(&self.identity.public_key));
+        let line = format!(
+            "umask 077; mkdir -p \"$(dirname {file})\" && {{ grep -qxF {key} {file} 2>/dev/null || \
+             echo {key} >> {file}; }} && grep -cxF {key} {file}"
+        );
+        let ran = self.quietly_on_console(&Cmd::sh(line), by).await??;
+        if !ran.exit.is_ok() {
+            let why = format!("the run's key cannot be put at {file}: {} ({})", ran.text(), ran.exit);
+            self.evidence(Evidence::Note(why.clone()));
+            return Err(Cut::Broken(why));
+        }
+        self.state().authorized = true;
+        Ok(())
     }
 
     async fn forget_usual_shell(&self) {

@@ -25,7 +25,7 @@ impl std::fmt::Debug for Identity {
 
 impl Identity {
     /// The edits of the configuration document: dotted key and JSON text, for the
-    /// keys that the profile has. `extra` is set by meaning too (`ntp-servers`, …).
+    /// keys that the profile has; none where it has no such document. `extra` is set by meaning too (`ntp-servers`, …).
     pub fn edits(&self, profile: &OsProfile, extra: &[(String, String)]) -> Vec<(String, String)> {
         let json = |text: &str| serde_json::to_string(text).expect("a string is JSON");
         let own = [
@@ -36,7 +36,7 @@ impl Identity {
         ];
         let own = own.into_iter().map(|(meaning, value)| (meaning.to_owned(), value));
         own.chain(extra.iter().cloned())
-            .filter_map(|(meaning, value)| profile.config.keys.get(&meaning).map(|key| (key.clone(), value)))
+            .filter_map(|(meaning, value)| profile.config_key(&meaning).map(|key| (key.to_owned(), value)))
             .collect()
     }
 }

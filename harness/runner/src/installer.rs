@@ -197,7 +197,9 @@ pub(crate) async fn prove(
 fn question(dut: &LiveDut) -> String {
     let root = dut.profile.facts.get("root-mount").map_or("/", String::as_str);
     let label = dut.profile.partitions.get(BOOT_ROLE).map_or("", String::as_str);
-    let (config, uuid) = (&dut.profile.config.mounted, &dut.identity.uuid);
+    // What has no configuration document is asked for none: its answer is not judged either.
+    let config = dut.profile.config.as_ref().map_or("/dev/null", |config| config.mounted.as_str());
+    let uuid = &dut.identity.uuid;
     format!(
         "root='{root}' label='{label}'\n\
          while read -r _ _ dev _ at _; do [ \"$at\" != \"$root\" ] || number=$dev; done < /proc/self/mountinfo\n\
@@ -262,7 +264,11 @@ impl Told {
             let what = "the running system does not say what it runs from";
             return Err(not_brought(dut, what, "the name of a disk", "none"));
         }
-        if !self.ours && dut.profile.config.keys.contains_key("uuid") {
+        if dut.profile.config_key("uuid").is_none() {
+            let what = "has no configuration key for `uuid`: nothing tells what this run brought from an earlier run's";
+            return Err(Cut::Broken(format!("the OS profile `{}` {what}", dut.profile.id)));
+        }
+        if !self.ours {
             let what = "what booted does not have this run's configuration: the installer did not bring it";
             return Err(not_brought(dut, what, format!("uuid {}", dut.identity.uuid), "another, or none"));
         }

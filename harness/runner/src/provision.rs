@@ -206,7 +206,7 @@ fn mutable(profile: &OsProfile) -> Mutable {
     });
     let kept = profile.evidence.iter().filter_map(|place| place.strip_prefix("boot:"));
     let files: BTreeSet<_> = kept
-        .chain(Some(profile.config.file.as_str()))
+        .chain(profile.config.as_ref().map(|config| config.file.as_str()))
         .map(|path| path.trim_start_matches('/').to_owned())
         .collect();
     Mutable {
@@ -216,13 +216,20 @@ fn mutable(profile: &OsProfile) -> Mutable {
     }
 }
 
-/// Puts this run's identity into the configuration document on the boot partition; returns what proves it.
+/// Puts this run's identity into the configuration document on the boot partition; returns what proves it,
+/// or that the OS has no such document.
 pub(crate) async fn inject(
     dut: &LiveDut,
     payload: Payload,
     extra: &[(String, String)],
     within: Duration,
 ) -> Result<String, ProvisionError> {
+    let Some(config) = &dut.profile.config else {
+        let way =
+            if dut.profile.ssh.authorized_keys.is_some() { "the run's key goes in" } else { "the way in is" };
+        let name = &dut.profile.name;
+        return Ok(format!("nothing to set: {name} has no configuration document; {way} over the console"));
+    };
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     let medium = storage.open(&by).await?;
@@ -244,7 +251,7 @@ pub(crate) async fn configure(
     // An installer hands its own document over to what it installs.
     let own = partitions.get(installer::BOOT_ROLE).filter(|_| payload == Payload::Installer);
     let boot = Select::Label(own.or(partitions.get("boot")).cloned().unwrap_or_default());
-    let file = dut.profile.config.file.clone();
+    let file = config.file.clone();
     let work = move || {
         let keys: Vec<_> = edits.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         shakedown_media::edit_config(&mut medium, &boot, &file, &keys)

@@ -92,6 +92,39 @@ async fn without_a_network_the_login_on_the_console_is_the_way_in() {
 }
 
 #[tokio::test]
+async fn an_os_whose_image_takes_no_key_gets_it_at_each_boot_through_the_console() {
+    let mut sim = Sim::new();
+    sim.profile.config = None;
+    sim.profile.ssh.authorized_keys = Some("/root/.ssh/authorized_keys".into());
+    {
+        let mut world = sim.world();
+        world.ssh = false;
+        world.answers = |world, line| {
+            // Another boot has lost it; only the key's own line lets anybody in.
+            world.ssh = line.contains("ssh-ed25519") && line.contains(">> /root/.ssh/authorized_keys")
+                || world.ssh && !line.contains("reboot");
+            usual(world, line)
+        };
+    }
+    sim.cases = vec![case(
+        "reboots",
+        Effect::Reboots,
+        || (),
+        |dut, by| Box::pin(async move { dut.reboot(Reboot::Clean, by).await.map(drop) }),
+    )];
+    let (exit, ledger) = sim.run().await;
+    assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+    assert_eq!(ledger.boots.len(), 2);
+    for boot in &ledger.boots {
+        let last = boot.stages.last().unwrap();
+        assert_eq!((last.name.as_str(), last.saw.as_str()), ("shell", "SSH let us in"));
+    }
+    let told = ledger.steps.iter().find(|step| step.name == "inject identity");
+    let proof = told.and_then(|step| step.proof.as_deref()).unwrap_or_default();
+    assert!(proof.contains("no configuration document"), "{proof}");
+}
+
+#[tokio::test]
 async fn an_interrupt_after_the_last_case_is_an_interrupted_run() {
     let mut sim = Sim::new();
     let cancel = sim.cancel.clone();

@@ -33,11 +33,9 @@ pub fn image(profile: &OsProfile, version: &str, mark: &str) -> io::Result<Vec<u
         let id = profile.os_release_ids.first().map_or("simulated", String::as_str);
         let release =
             format!("ID={id}\nVERSION_ID={version}\nPRETTY_NAME=\"{} (simulated)\"\n", profile.name);
-        for (path, text) in [
-            (profile.config.file.trim_start_matches('/'), "{}\n"),
-            ("os-release", release.as_str()),
-            ("simulated.txt", mark),
-        ] {
+        let config = profile.config.as_ref().map(|config| (config.file.trim_start_matches('/'), "{}\n"));
+        let files = config.into_iter().chain([("os-release", release.as_str()), ("simulated.txt", mark)]);
+        for (path, text) in files {
             let mut file = root.create_file(path)?;
             file.truncate()?;
             file.write_all(text.as_bytes())?;

@@ -68,6 +68,9 @@ pub(crate) const TEST: &[&str] = &[
     "usbrelay",
 ];
 
+/// To build the Debian of `examples/debian`, which only `--full` does.
+pub(crate) const EXAMPLES: &[&str] = &["mmdebstrap", "grub-efi-amd64-bin"];
+
 /// Installs what is missing; where that is not allowed, the error is the line to type.
 pub(crate) fn install(groups: &[&[&str]]) -> anyhow::Result<()> {
     let mut missing: Vec<_> =

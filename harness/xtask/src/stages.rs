@@ -65,6 +65,8 @@ pub(crate) enum Run {
     Unit,
     /// These integration tests.
     Tests(&'static [&'static str]),
+    /// What of these integration tests is ignored elsewhere, for it takes long.
+    Ignored(&'static [&'static str]),
     /// The dev build of `shakedown` with these arguments, and the exit code it must have.
     Shakedown(&'static [&'static str], i32),
     /// The rules of the workspace.
@@ -82,6 +84,10 @@ const fn cargo(name: &'static str, tier: Tier, args: &'static [&'static str]) ->
 
 const fn tests(name: &'static str, tier: Tier, names: &'static [&'static str]) -> Stage {
     Stage { name, tier, run: Run::Tests(names), full: false }
+}
+
+const fn ignored(name: &'static str, tier: Tier, names: &'static [&'static str]) -> Stage {
+    Stage { name, tier, run: Run::Ignored(names), full: false }
 }
 
 const fn shakedown(name: &'static str, tier: Tier, args: &'static [&'static str]) -> Stage {
@@ -119,6 +125,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "bad_input",
             "dut",
             "docs",
+            "examples",
             "plots",
             "sabotage",
         ],
@@ -160,21 +167,10 @@ pub(crate) const STAGES: &[Stage] = &[
     only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
     // Without a network, by the login on its console: 2 minutes quiet, several times that when busy.
     only_full(&shakedown("pi", Tier::T4, &["run", "--slot", "pi3", "--selection", "quick"])),
-    // Ignored elsewhere: it installs a whole OS under emulation.
-    only_full(&cargo(
-        "flasher-os",
-        Tier::T4,
-        &[
-            "test",
-            "--workspace",
-            "--features",
-            "shakedown-qemu/micro",
-            "--test",
-            "flasher",
-            "--",
-            "--ignored",
-        ],
-    )),
+    // It installs a whole OS under emulation.
+    only_full(&ignored("flasher-os", Tier::T4, &["flasher"])),
+    // It builds Debian, and runs all that its profile allows.
+    only_full(&ignored("debian", Tier::T4, &["examples"])),
     only_full(&shakedown("all", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "all"])),
     only_full(&shakedown(
         "arm64-all",

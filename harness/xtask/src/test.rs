@@ -42,13 +42,12 @@ struct Passed {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    packages::install(&[
-        packages::BUILD,
-        packages::IMAGE,
-        packages::QEMU,
-        packages::QEMU_MORE,
-        packages::TEST,
-    ])?;
+    let mut needed =
+        vec![packages::BUILD, packages::IMAGE, packages::QEMU, packages::QEMU_MORE, packages::TEST];
+    if args.full {
+        needed.push(packages::EXAMPLES);
+    }
+    packages::install(&needed)?;
     let began = Instant::now();
     let mut before = if args.full { Passed::read() } else { Passed::default() };
     let mut tally = Tally::default();
@@ -96,10 +95,8 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
         Run::BuildTests => built("test", &["--no-run"]),
         Run::Clippy => built("clippy", &["--all-targets", "--", "-D", "warnings"]),
         Run::Unit => built("test", &["--lib", "--bins"]),
-        Run::Tests(names) => {
-            let names: Vec<_> = names.iter().flat_map(|name| ["--test", name]).collect();
-            built("test", &names)
-        }
+        Run::Tests(names) => built("test", &named(names)),
+        Run::Ignored(names) => built("test", &[named(names), vec!["--", "--ignored"]].concat()),
         Run::Shakedown(args, wanted) => {
             let argv =
                 [shakedown().display().to_string()].into_iter().chain(args.iter().map(ToString::to_string));
@@ -185,4 +182,9 @@ impl Passed {
         std::fs::create_dir_all(path.parent().context("a folder")?)?;
         Ok(std::fs::write(path, serde_json::to_vec(self)?)?)
     }
+}
+
+/// As Cargo wants integration tests named.
+fn named(tests: &[&'static str]) -> Vec<&'static str> {
+    tests.iter().flat_map(|name| ["--test", name]).collect()
 }

@@ -46,7 +46,7 @@ async fn set(dut: &dyn Dut, development: bool, by: &Deadline) -> Result<(), Cut>
 
 /// What the configuration document asks for.
 async fn mode(host: &Host<'_>, by: &Deadline) -> Result<bool, Cut> {
-    let dotted = host.dut.profile().config.keys.get(KEY).cloned().unwrap_or_default();
+    let dotted = host.dut.profile().config_key(KEY).unwrap_or_default().to_owned();
     let path: Vec<_> = dotted.split('.').map(|part| format!("\"{part}\"")).collect();
     let line = format!("jq '(getpath([{}]) // false) == true' {{config}}", path.join(","));
     Ok(host.must("the configuration document cannot be read", &line, by).await? == "true")

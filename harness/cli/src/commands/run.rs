@@ -15,7 +15,7 @@ use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, Re
 use shakedown_history::{History, Recorder};
 use shakedown_runner::Follower;
 use shakedown_simulated::VirtualClock;
-use shakedown_suites::{Ask, Entry, Plan, Suites};
+use shakedown_suites::{Ask, Entry, Plan, Suites, TEST_IMAGE};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::evidence::{self, Found};
@@ -406,7 +406,9 @@ fn roles(entries: &[Entry]) -> BTreeSet<String> {
 
 /// The companion files of the command line, before anything takes time.
 fn companions(suites: &Suites, args: &Args) -> Result<BTreeMap<String, PathBuf>, CliError> {
-    let known = roles(suites.entries());
+    let mut known = roles(suites.entries());
+    // Not a need of the case itself: most OSes that it runs on have the image already.
+    known.extend(suites.entries().iter().filter(|entry| entry.test_image).map(|_| TEST_IMAGE.to_owned()));
     let mut companions = BTreeMap::new();
     for companion in &args.companions {
         let Some((role, file)) = companion.split_once('=').filter(|(role, _)| !role.is_empty()) else {

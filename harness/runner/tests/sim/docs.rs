@@ -5,7 +5,7 @@ use std::io::{Cursor, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::profile::{ConfigProfile, EngineProfile, LoginProfile, SshProfile};
+use shakedown_core::profile::{ConfigProfile, LoginProfile, SshProfile};
 use shakedown_core::{
     Act, Arch, BadSpec, Blame, Board, BootSpec, Case, CaseId, CaseSpec, Cut, Deadline, Dut, Effect, Fut,
     OsProfile, Payload, Procedure, ProvStep, Provision, Redo, Seen, Sha, Shows, Side, StageSpec,
@@ -69,22 +69,16 @@ pub(crate) fn profile() -> OsProfile {
         name: "Simulated".into(),
         os_release_ids: Vec::new(),
         offers: BTreeSet::new(),
-        ssh: SshProfile { port: 22, user: "root".into(), fingerprint: None },
+        ssh: SshProfile { port: 22, user: "root".into(), fingerprint: None, authorized_keys: None },
         login: Some(LoginProfile {
             prompt: "login: ".into(),
             user: "root".into(),
             password: None,
             shell: "# ".into(),
         }),
-        engine: EngineProfile {
-            command: "none".into(),
-            unit: "none.service".into(),
-            process: "none".into(),
-            healthy: "true".into(),
-            tcp_port: 1,
-        },
+        engine: None,
         partitions: BTreeMap::from([("boot".to_owned(), "SIM-BOOT".to_owned())]),
-        config: ConfigProfile { file: "config.json".into(), mounted: "/config.json".into(), keys },
+        config: Some(ConfigProfile { file: "config.json".into(), mounted: "/config.json".into(), keys }),
         update: None,
         facts: BTreeMap::new(),
         budgets: BTreeMap::new(),
