@@ -224,12 +224,6 @@ pub(crate) async fn inject(
     extra: &[(String, String)],
     within: Duration,
 ) -> Result<String, ProvisionError> {
-    let Some(config) = &dut.profile.config else {
-        let way =
-            if dut.profile.ssh.authorized_keys.is_some() { "the run's key goes in" } else { "the way in is" };
-        let name = &dut.profile.name;
-        return Ok(format!("nothing to set: {name} has no configuration document; {way} over the console"));
-    };
     let storage = medium(dut)?;
     let by = dut.wait("the medium on the host's side", SWITCH).at_rig_pace();
     let medium = storage.open(&by).await?;
@@ -245,6 +239,12 @@ pub(crate) async fn configure(
     extra: &[(String, String)],
     by: &Deadline,
 ) -> Result<String, ProvisionError> {
+    let Some(config) = &dut.profile.config else {
+        let way =
+            if dut.profile.ssh.authorized_keys.is_some() { "the run's key goes in" } else { "the way in is" };
+        let name = &dut.profile.name;
+        return Ok(format!("nothing to set: {name} has no configuration document; {way} over the console"));
+    };
     let mut medium = Timed { medium, waiting: dut.waiting.clone() };
     let edits = dut.identity.edits(&dut.profile, extra);
     let partitions = &dut.profile.partitions;

@@ -306,7 +306,7 @@ async fn provision(
         let why = "the image shows no version: nothing could prove that it is what the installer left behind";
         return refuse(dut, sink, why.to_owned()).await;
     }
-    if dut.writes_by.is_some() && !dut.profile.config.keys.contains_key("uuid") {
+    if dut.writes_by.is_some() && dut.profile.config_key("uuid").is_none() {
         let why = "the OS profile has no `uuid` key: nothing could prove that what boots is this run's image";
         return refuse(dut, sink, why.to_owned()).await;
     }

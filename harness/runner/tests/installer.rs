@@ -19,8 +19,7 @@ fn installing() -> Sim {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
     sim.profile.partitions.insert("installer-boot".into(), "SIM-BOOT".into());
-    let config = sim.profile.config.as_mut().expect("the simulated OS has one");
-    config.keys.insert("uuid".into(), "uuid".into());
+    sim.config_keys().insert("uuid".into(), "uuid".into());
     let mut world = sim.world();
     world.says = |boot| if boot == 0 { DONE } else { GOOD };
     world.answers = |world, line| told(world, line, "disk=nvme0n1\nversion=\"1.0.0\"\nours=yes\n");

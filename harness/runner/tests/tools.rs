@@ -81,7 +81,7 @@ fn with(sim: &mut Sim, change: impl FnOnce(&mut Flash)) {
 fn board(procedure: shakedown_core::Procedure, change: impl FnOnce(&mut Flash)) -> Sim {
     let mut sim = Sim::new();
     sim.procedure = procedure;
-    sim.profile.config.keys.insert("uuid".into(), "uuid".into());
+    sim.config_keys().insert("uuid".into(), "uuid".into());
     with(&mut sim, change);
     sim.cases = vec![case("fine", Effect::ReadOnly, || (), |_, _| Box::pin(async { Ok(()) }))];
     // The answer is made of the bytes that are there, whoever wrote them.
@@ -242,7 +242,7 @@ async fn once_the_running_system_has_proven_itself_its_failures_are_its_own() {
 #[tokio::test]
 async fn what_could_not_be_proven_is_refused_before_anything_is_switched() {
     let mut sim = board(vendor_tool(), |_| ());
-    sim.profile.config.keys.remove("uuid");
+    sim.config_keys().remove("uuid");
     let (exit, ledger) = sim.run().await;
     let (outcome, ..) = step(&ledger, "plan").failed.clone().unwrap();
     assert_eq!(exit, ExitCode::Refused, "{outcome:?}");

@@ -173,6 +173,11 @@ impl Sim {
         }
     }
 
+    /// The keys of the OS's configuration document.
+    pub(crate) fn config_keys(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.profile.config.as_mut().unwrap().keys
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
