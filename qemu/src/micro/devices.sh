@@ -16,5 +16,6 @@ $b ip link set lo up
 $b ip addr add 10.0.2.15/24 dev eth0
 $b ip link set eth0 up
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C
-# Commands come on the second port, a line each; the shell there says what they say.
-exec $b chroot /root /bin/sh -c 'stty -F /dev/ttyS1 raw -echo; echo devices: ready; exec setsid /bin/sh </dev/ttyS1 >/dev/ttyS1 2>&1'
+# Commands come on the second port, a line each; the shell there says what they say. It is ready when it has the
+# port open: what comes before that is lost.
+exec $b chroot /root /bin/sh -c 'exec setsid /bin/sh -c "exec 3>&1 </dev/ttyS1 >/dev/ttyS1 2>&1; stty raw -echo; echo devices: ready >&3; exec 3>&- /bin/sh"'
