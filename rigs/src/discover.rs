@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use shakedown_core::{Fault, InfraKind, Rig};
 
-use crate::media::block_device::Kernel;
+use crate::media::block_device::{Kernel, names};
 
 /// Everything that could belong to a rig.
 #[derive(Debug, Default)]
@@ -131,17 +131,6 @@ fn usb(device: &Path) -> Option<(String, Option<String>)> {
     let text = |file: &str| std::fs::read_to_string(dir.join(file)).ok().map(|text| text.trim().to_owned());
     let product = text("product").or_else(|| Some(format!("{}:{}", text("idVendor")?, text("idProduct")?)));
     Some((product.unwrap_or_default(), text("serial").filter(|serial| !serial.is_empty())))
-}
-
-fn names(dir: &Path) -> std::io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
-    names.sort();
-    Ok(names)
 }
 
 #[cfg(test)]

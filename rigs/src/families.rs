@@ -45,6 +45,8 @@ family! {
     MediaDriver: MediaConf(MediaCx<'_>) => Arc<dyn Storage>, "media" {
         "file" File(media::file),
         "block-device" BlockDevice(media::block_device),
+        "sdwire" Sdwire(media::sdwire),
+        "usb-sd-mux" UsbSdMux(media::usb_sd_mux),
     }
 }
 

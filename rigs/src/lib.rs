@@ -29,6 +29,7 @@ mod network;
 mod operator;
 mod proven;
 mod registry;
+mod scsi;
 mod slot;
 mod tools;
 mod usb;
@@ -79,5 +80,7 @@ pub mod conf {
     pub use crate::line::usb_hub::Conf as UsbHub;
     pub use crate::media::block_device::Conf as BlockDevice;
     pub use crate::media::file::Conf as File;
+    pub use crate::media::sdwire::Conf as Sdwire;
+    pub use crate::media::usb_sd_mux::Conf as UsbSdMux;
     pub use crate::network::address::Conf as Address;
 }

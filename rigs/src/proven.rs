@@ -128,6 +128,22 @@ const PROVEN: &[Proven] = &[
     row("consoles", "telnet", Grade::RealPeer, "ser2net with telnet; every byte value, a restart"),
     row("media", "file", Grade::RealPeer, "files"),
     row("media", "block-device", Grade::RealPeer, "loop devices of the rig host; no card reader was tried"),
+    row(
+        "media",
+        "sdwire",
+        Grade::Oracle,
+        "A model of ours of the chip and of its card reader, plugged into a guest over USB/IP. The project's own program \
+         `sdwire` switches behind our back, and pyftdi reads the pins that we switch. Whether every make's chip \
+         tells its pins after its mode was left is not known. No SDWire was tried.",
+    ),
+    row(
+        "media",
+        "usb-sd-mux",
+        Grade::Oracle,
+        "Models of ours of both kinds with their card readers, plugged into a guest over USB/IP, under the kernel's own \
+         drivers. The project's own program `usbsdmux` sees what we switch, and we what it switches; each pin's \
+         edges are in the order that it uses. No mux was tried.",
+    ),
     row("network", "address", Grade::RealPeer, "TCP servers on the rig host"),
 ];
 

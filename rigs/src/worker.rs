@@ -38,6 +38,11 @@ impl Worker {
         Self::new(InfraKind::Console, driver, endpoint)
     }
 
+    /// The same, for the mux of a medium.
+    pub(crate) fn for_media(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
+        Self::new(InfraKind::Storage, driver, endpoint)
+    }
+
     fn new(kind: InfraKind, driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
         let key = format!("{driver} {endpoint}");
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);

@@ -260,6 +260,7 @@ fn the_example_rigs_are_accepted() {
         [
             "cm4: power=serial-relay boot-switch=serial-relay",
             "pi4: power=serial-relay",
+            "pi3: power=usb-hid-relay",
             "pi3: ",
             "orin: power=http recovery=serial-relay reset=serial-relay vbus=usb-hub",
             "cm4: power=usb-hub boot-switch=usb-hid-relay",

@@ -1,6 +1,6 @@
 //! Drivers against a kernel with devices: the tests run inside a guest, on this machine's own files. Its
-//! USB hubs are QEMU's; a GPIO chip, a relay board and a power strip are models that are served to it, and
-//! the programs that others wrote for them look on.
+//! USB hubs are QEMU's; a GPIO chip, a relay board, a power strip and card muxes are models that are served to
+//! it, and the programs that others wrote for them look on.
 //!
 //! `cargo test -p shakedown --test lab`, or `cargo xtask lab`. Boots QEMU once.
 #![allow(clippy::print_stdout, reason = "the front of a test binary")]
@@ -11,12 +11,14 @@ mod support;
 mod faults;
 #[path = "lab/gpio.rs"]
 mod gpio;
+#[path = "lab/mux.rs"]
+mod mux;
 #[path = "lab/usb.rs"]
 mod usb;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 use shakedown_conf::{Document, load};
@@ -37,6 +39,10 @@ const TESTS: &[(&str, Body)] = &[
     ("a_relay_board_as_usbrelay_sees_it", || Box::pin(usb::relay())),
     ("a_power_strip_as_sispmctl_sees_it", || Box::pin(usb::strip())),
     ("a_hubs_port_as_uhubctl_sees_it", || Box::pin(usb::hub())),
+    ("a_card_behind_a_mux_as_usbsdmux_sees_it", || Box::pin(mux::switched())),
+    ("a_card_that_is_not_the_slots_or_in_use_stays_where_it_is", || Box::pin(mux::guarded())),
+    ("an_sdwire_as_its_own_programs_see_it", || Box::pin(mux::sdwire())),
+    ("a_mux_against_every_fault", || Box::pin(mux::faults())),
     ("every_driver_of_the_lab_against_every_fault", || Box::pin(faults::all())),
 ];
 
@@ -62,7 +68,9 @@ fn main() {
         let guest = guest.clone();
         Trial::test(*name, move || {
             let guest = guest.as_ref().ok_or("listed only")?;
+            let began = Instant::now();
             guest.lock().unwrap_or_else(PoisonError::into_inner).test(name);
+            println!("     {name}: {:.1} s", began.elapsed().as_secs_f64());
             Ok(())
         })
     });

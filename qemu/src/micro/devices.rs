@@ -13,8 +13,8 @@ use super::fetch::{BUSYBOX, copy, current_kernel, fault, list, read, write};
 /// Names the kernel that is current; the one of the micro guests has no USB.
 const META: &str = "linux-image-amd64";
 /// What is loaded, with what each needs: the host's files, a network card, USB, USB devices that are served
-/// over the network, HID, and a GPIO chip on USB.
-const MODULES: [&str; 12] = [
+/// over the network, HID, a GPIO chip on USB, and card readers with the way to their makers' commands.
+const MODULES: [&str; 14] = [
     "virtio_pci",
     "9p",
     "9pnet_virtio",
@@ -27,6 +27,8 @@ const MODULES: [&str; 12] = [
     "hid_cp2112",
     "ftdi_sio",
     "usb_storage",
+    "sd_mod",
+    "sg",
 ];
 const INIT: &[u8] = include_bytes!("devices.sh");
 

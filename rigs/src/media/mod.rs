@@ -1,7 +1,11 @@
 //! Drivers of media.
 
 pub(crate) mod block_device;
+pub(crate) mod card;
 pub(crate) mod file;
+pub(crate) mod muxed;
+pub(crate) mod sdwire;
+pub(crate) mod usb_sd_mux;
 
 use std::path::Path;
 use std::sync::Arc;

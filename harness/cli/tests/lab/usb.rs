@@ -10,7 +10,7 @@ use crate::support::{Place, by};
 use crate::{open, status, switch};
 
 /// What an oracle says; it must succeed.
-fn says(argv: &[&str]) -> String {
+pub(crate) fn says(argv: &[&str]) -> String {
     let (code, said) = oracle(argv);
     assert_eq!(code, Some(0), "{argv:?}: {said}");
     said

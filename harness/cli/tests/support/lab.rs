@@ -13,6 +13,17 @@ use shakedown_qemu::micro::DeviceKit;
 
 use super::by;
 
+/// When each model is there, in the order of their ports.
+const MODELS: [&str; 7] = [
+    "grep -ql 10c4 /sys/bus/usb/drivers/usbhid/*/../idVendor /sys/bus/hid/devices/*/../../idVendor",
+    "grep -ql 16c0 /sys/bus/usb/drivers/usbhid/*/../idVendor /sys/bus/hid/devices/*/../../idVendor",
+    "grep -ql 04b4 /sys/bus/usb/drivers/usbhid/*/../idVendor /sys/bus/hid/devices/*/../../idVendor",
+    "[ -e /sys/block/sda ] && [ -e /dev/sg0 ]",
+    "[ -e /sys/block/sdb ] && [ -e /dev/sg1 ]",
+    "grep -qx sd-wire /sys/bus/usb/devices/*/product",
+    "[ -e /sys/block/sdc ] && [ -e /dev/sg2 ]",
+];
+
 /// Names the port of the models, for what runs inside.
 pub(crate) const PORT: &str = "SHAKEDOWN_LAB_PORT";
 
@@ -57,7 +68,7 @@ impl Guest {
         let folder = tempfile::tempdir().unwrap();
         let port = free_ports();
         let mut models = command([
-            python().display().to_string(),
+            program("python"),
             format!("{}/tests/peers/usb_devices.py", env!("CARGO_MANIFEST_DIR")),
             port.to_string(),
         ]);
@@ -67,13 +78,11 @@ impl Guest {
         assert_eq!(said, "ready\n", "the models of the USB devices");
         let (machine, shell) = machine(folder.path(), devices);
         let mut guest = Self { machine, models, shell, folder, port };
-        for (index, name) in ["10c4", "16c0", "04b4"].iter().enumerate() {
+        for (index, there) in MODELS.iter().enumerate() {
             let port = usize::from(port) + 1 + index;
             // One at a time: a device is there when the kernel's driver has it.
             guest.must(&format!(
-                "usbip --tcp-port {port} attach -r {HOST} -b 1-1 || exit 1; \
-                 until grep -ql {name} /sys/bus/usb/drivers/usbhid/*/../idVendor /sys/bus/hid/devices/*/../../idVendor; \
-                 do sleep 0.1; done"
+                "usbip --tcp-port {port} attach -r {HOST} -b 1-1 || exit 1; until {there}; do sleep 0.1; done"
             ));
         }
         println!("     the lab is up: {:.1} s", began.elapsed().as_secs_f64());
@@ -171,31 +180,41 @@ fn machine(folder: &Path, devices: &[&str]) -> (Child, UnixStream) {
     (machine, shell)
 }
 
-/// Four ports that nobody listens on, one after the other.
+/// Ports that nobody listens on, one after the other: that of the models, and one for each of them.
 fn free_ports() -> u16 {
+    let count = 1 + MODELS.len() as u16;
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     // Below those that the system gives away.
     let start = 20_000 + std::process::id() as u16 % 10_000;
-    let found = (start..32_000).step_by(4).find(|port| (*port..port + 4).all(free));
-    found.expect("four free ports in a row")
+    let found = (start..32_000).step_by(count.into()).find(|port| (*port..port + count).all(free));
+    found.expect("free ports in a row")
 }
 
-/// A Python with the pinned library, made once in the target folder.
-fn python() -> PathBuf {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("usbip-0.7.0");
-    let python = venv.join("bin/python");
+/// What the models and the oracles are made of.
+const PINNED: [&str; 3] = ["usbip==0.7.0", "usbsdmux==25.8", "sdwire==0.3.1"];
+
+/// A folder of programs with the pinned libraries, made once in the target folder.
+fn venv() -> PathBuf {
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PINNED.join(",").replace("==", "-"));
     let run = |argv: &[&str]| {
         let output = command(argv).output().unwrap_or_else(|error| panic!("{argv:?}: {error}"));
         assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
     if !venv.join("complete").exists() {
         run(&["python3", "-m", "venv", "--clear", venv.to_str().unwrap()]);
+        let python = venv.join("bin/python");
         let pip =
             [python.to_str().unwrap(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(&[&pip[..], &["usbip==0.7.0"]].concat());
+        // sdwire names a Python that Debian has not yet, and runs with this one.
+        run(&[&pip[..], &["--ignore-requires-python"], &PINNED].concat());
         std::fs::write(venv.join("complete"), "").unwrap();
     }
-    python
+    venv.join("bin")
+}
+
+/// A program of the pinned libraries.
+pub(crate) fn program(name: &str) -> String {
+    venv().join(name).display().to_string()
 }
 
 /// Inside: tells a model something; what its pins, relays or sockets were since it was asked last.

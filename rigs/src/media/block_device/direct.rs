@@ -16,18 +16,44 @@ const WINDOW: usize = 1 << 20;
 const ALIGN: usize = 4096;
 
 /// An open device: nobody else has it, neither a mount nor udev's probing.
-pub(super) struct DirectMedium {
+pub(crate) struct DirectMedium {
     file: File,
     id: MediumId,
     block: u64,
     buffer: Vec<u8>,
 }
 
+/// Why a device was not opened.
+pub(crate) enum NotOpened {
+    /// Another program has locked it: udev does for a moment, when a medium has appeared.
+    Locked(Fault),
+    Otherwise(Fault),
+}
+
+impl From<Fault> for NotOpened {
+    fn from(fault: Fault) -> Self {
+        Self::Otherwise(fault)
+    }
+}
+
+impl From<NotOpened> for Fault {
+    fn from(not: NotOpened) -> Self {
+        match not {
+            NotOpened::Locked(fault) | NotOpened::Otherwise(fault) => fault,
+        }
+    }
+}
+
 impl DirectMedium {
     /// Opens the node exclusively (`O_EXCL`: the kernel refuses what is mounted, swapped onto or a
     /// member of something), locked against udev, without any cache.
-    pub(super) fn open(node: &Path, path: &Path, facts: &Facts) -> Result<Self, Fault> {
-        let fault = |op: &str| Fault::new(InfraKind::Storage, "block-device", op, path.display().to_string());
+    pub(crate) fn open(
+        node: &Path,
+        driver: &'static str,
+        endpoint: &str,
+        facts: &Facts,
+    ) -> Result<Self, NotOpened> {
+        let fault = |op: &str| Fault::new(InfraKind::Storage, driver, op, endpoint);
         let flags = OFlags::EXCL | OFlags::DIRECT | OFlags::NOCTTY;
         let file =
             OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(node);
@@ -45,9 +71,8 @@ impl DirectMedium {
         })?;
         // What systemd-udevd respects: it neither probes nor changes a device that is locked so.
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
-            fault("lock")
-                .expected("a device that nobody has locked", "a lock held by another")
-                .because(&io::Error::from(errno))
+            let fault = fault("lock").expected("a device that nobody has locked", "a lock held by another");
+            NotOpened::Locked(fault.because(&io::Error::from(errno)))
         })?;
         let about = file.metadata().map_err(|error| fault("examine").because(&error))?;
         let number = (rustix::fs::major(about.rdev()), rustix::fs::minor(about.rdev()));
@@ -60,9 +85,10 @@ impl DirectMedium {
                     format!("device {}:{} of {} bytes", facts.number.0, facts.number.1, facts.size),
                     format!("device {}:{} of {size} bytes", number.0, number.1),
                 )
-                .hint("it was exchanged at this very moment: look at it again"));
+                .hint("it was exchanged at this very moment: look at it again")
+                .into());
         }
-        let id = MediumId { path: path.display().to_string(), serial: facts.serial.clone(), size };
+        let id = MediumId { path: endpoint.to_owned(), serial: facts.serial.clone(), size };
         Ok(Self { file, id, block: facts.block.max(512), buffer: vec![0; WINDOW + ALIGN] })
     }
 

@@ -239,7 +239,8 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-fn names(dir: &Path) -> io::Result<Vec<String>> {
+/// What lies in a folder, sorted; nothing in one that is not there.
+pub(crate) fn names(dir: &Path) -> io::Result<Vec<String>> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,

@@ -1,23 +1,22 @@
 //! A card in a reader, a USB stick, a disk: a block device of the rig host.
 
-mod direct;
-mod guard;
+pub(super) mod direct;
+pub(super) mod guard;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::Bytes;
-use shakedown_core::{Attached, Deadline, Fault, Fut, InfraKind, Medium, MediumId, Rig, Side, Storage};
+use shakedown_core::{Attached, Deadline, Fault, Fut, InfraKind, Medium, Rig, Side, Storage};
 
+use super::card::{Card, Found, Reader, until};
 use super::{MediaConf, MediaCx};
 use crate::operator::{Answer, Operator};
 use crate::wiring::WiringProblem;
-use direct::DirectMedium;
-pub(crate) use guard::Kernel;
-use guard::{Facts, Wanted, judge};
+pub(crate) use guard::{Kernel, names};
 
 /// A block device of the rig host: a card in a reader, a USB stick, the eMMC of a board in its USB
 /// boot mode. It is written past every cache, held exclusively, and never when it is in use by the
@@ -42,9 +41,7 @@ pub struct Conf {
     pub by_hand: bool,
 }
 
-/// A reader sees a new card within 3 s; a board in its USB boot mode appears within 20 s.
-const APPEAR: Duration = Duration::from_secs(30);
-const TICK: Duration = Duration::from_millis(100);
+const NAME: &str = "block-device";
 
 impl MediaConf for Conf {
     fn check(&self) -> Result<(), WiringProblem> {
@@ -64,82 +61,66 @@ impl MediaConf for Conf {
     fn open<'a>(&'a self, cx: MediaCx<'a>, _by: &'a Deadline) -> Fut<'a, Rig<Arc<dyn Storage>>> {
         let disk = Disk {
             conf: self.clone(),
-            kernel: Kernel::default(),
+            card: Card::new(NAME, self.path.display().to_string(), self.serial.clone(), self.max_size.0),
             slot: cx.slot.to_owned(),
             operator: cx.operator.clone(),
-            state: Mutex::default(),
+            given: AtomicBool::new(false),
         };
         Box::pin(async move {
             // What is there already is what the slot means from now on.
-            if let Some(facts) = disk.present()? {
-                disk.admit(&facts)?;
+            if let Some(found) = disk.present()? {
+                disk.card.admit(&found.facts)?;
             }
             Ok(Arc::new(disk) as Arc<dyn Storage>)
         })
     }
 }
 
-#[derive(Default)]
-struct State {
-    /// The medium as the slot first saw it.
-    first: Option<Facts>,
-    /// Let go of, for the DUT.
-    given: bool,
-}
-
 struct Disk {
     conf: Conf,
-    kernel: Kernel,
+    card: Card,
     slot: String,
     operator: Arc<dyn Operator>,
-    state: Mutex<State>,
+    /// Let go of, for the DUT.
+    given: AtomicBool,
+}
+
+impl Reader for Disk {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn shows<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<bool>> {
+        Box::pin(async move { Ok(self.present()?.is_some()) })
+    }
 }
 
 impl Disk {
     fn fault(&self, kind: InfraKind, op: &str) -> Fault {
-        Fault::new(kind, "block-device", op, self.endpoint())
+        self.card.fault(kind, op)
     }
 
     /// The device with a medium in it, if there is one now.
-    fn present(&self) -> Rig<Option<Facts>> {
+    fn present(&self) -> Rig<Option<Found>> {
         let node = match std::fs::canonicalize(&self.conf.path) {
             Ok(node) => node,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fault(InfraKind::Storage, "find").because(&error)),
         };
         let name = node.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let facts = self.kernel.look(&name);
-        let facts = facts.map_err(|error| self.fault(InfraKind::Host, "look at").because(&error))?;
-        match facts {
-            // A reader without a card.
-            Some(facts) if facts.size == 0 => Ok(None),
-            Some(facts) => Ok(Some(facts)),
-            None => Err(self
-                .fault(InfraKind::Config, "open")
-                .expected("a block device", format!("{} is none", node.display()))),
-        }
+        Ok(self.card.look(&name)?.map(|facts| Found { facts, node }))
     }
 
-    /// May it be written?
-    fn admit(&self, facts: &Facts) -> Rig<()> {
-        let wanted = Wanted { serial: self.conf.serial.as_deref(), max_size: self.conf.max_size.0 };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        judge(facts, &wanted, state.first.as_ref()).map_err(|refused| {
-            self.fault(InfraKind::Config, "write to")
-                .expected(refused.expected, refused.got)
-                .hint("nothing overrides this: name the right device in the rig file, or free it by hand")
-        })?;
-        state.first.get_or_insert_with(|| facts.clone());
-        Ok(())
+    fn is_given(&self) -> bool {
+        self.given.load(Ordering::SeqCst)
     }
 
     fn give(&self, given: bool) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).given = given;
+        self.given.store(given, Ordering::SeqCst);
     }
 
     fn here(&self) -> Rig<Side> {
-        let given = self.state.lock().unwrap_or_else(PoisonError::into_inner).given;
-        Ok(if given || self.present()?.is_none() { Side::Dut } else { Side::Host })
+        Ok(if self.is_given() || self.present()?.is_none() { Side::Dut } else { Side::Host })
     }
 
     async fn ask(&self, question: &str, by: &Deadline) -> Rig<()> {
@@ -150,23 +131,11 @@ impl Disk {
                 .expected("a person who did it", format!("the answer {answer:?}"))),
         }
     }
-
-    async fn until(&self, present: bool, by: &Deadline) -> Rig<()> {
-        let what = if present { "the medium to appear" } else { "the medium to be taken out" };
-        let by = by.child(what, APPEAR).at_rig_pace();
-        while self.present()?.is_some() != present {
-            let seen = || if present { "no medium".to_owned() } else { "it is still there".to_owned() };
-            by.pause(TICK, seen)
-                .await
-                .map_err(|stop| self.fault(InfraKind::Storage, "move").stopped(stop))?;
-        }
-        Ok(())
-    }
 }
 
 impl Storage for Disk {
     fn driver(&self) -> &'static str {
-        "block-device"
+        NAME
     }
 
     fn endpoint(&self) -> String {
@@ -186,7 +155,7 @@ impl Storage for Disk {
                             format!("Please put the medium of {} into the rig host. Is it done?", self.slot);
                         self.ask(&question, by).await?;
                     }
-                    self.until(true, by).await?;
+                    until(self, true, by).await?;
                     self.give(false);
                 }
                 Side::Dut if self.conf.by_hand => {
@@ -194,12 +163,12 @@ impl Storage for Disk {
                         let question =
                             format!("Please put the medium of {} into the DUT. Is it done?", self.slot);
                         self.ask(&question, by).await?;
-                        self.until(false, by).await?;
+                        until(self, false, by).await?;
                     }
                 }
                 Side::Dut => {
                     // Free only when nobody of ours writes any more.
-                    drop(self.open_now()?);
+                    drop(self.card.open(|| self.present())?);
                     self.give(true);
                 }
                 Side::Neither | Side::Unknown => {
@@ -214,13 +183,13 @@ impl Storage for Disk {
 
     fn open<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Medium>>> {
         Box::pin(async move {
-            if self.state.lock().unwrap_or_else(PoisonError::into_inner).given {
+            if self.is_given() {
                 return Err(self
                     .fault(InfraKind::Storage, "open")
                     .expected("the host's side", "it was given to the DUT")
                     .hint("switch the medium to the host first"));
             }
-            let medium = self.open_now()?.ok_or_else(|| {
+            let medium = self.card.open(|| self.present())?.ok_or_else(|| {
                 self.fault(InfraKind::Storage, "open")
                     .expected("a medium", "none is there")
                     .hint("is the card in the reader, and the path right?")
@@ -230,35 +199,6 @@ impl Storage for Disk {
     }
 
     fn attached<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Option<Attached>>> {
-        Box::pin(async move { self.attached_now() })
-    }
-}
-
-impl Disk {
-    fn attached_now(&self) -> Rig<Option<Attached>> {
-        let Some(facts) = self.present()? else { return Ok(None) };
-        let as_what = match self.kernel.attachment(&facts.name) {
-            Ok(as_what) => as_what,
-            // It went away while it was looked at.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.fault(InfraKind::Host, "look at").because(&error)),
-        };
-        self.admit(&facts)?;
-        let medium = MediumId { path: self.endpoint(), serial: facts.serial, size: facts.size };
-        Ok(Some(Attached { medium, as_what }))
-    }
-
-    fn open_now(&self) -> Rig<Option<DirectMedium>> {
-        let Some(facts) = self.present()? else { return Ok(None) };
-        self.admit(&facts)?;
-        let node = std::fs::canonicalize(&self.conf.path)
-            .map_err(|error| self.fault(InfraKind::Storage, "find").because(&error))?;
-        let medium = DirectMedium::open(&node, &self.conf.path, &facts)?;
-        // Once more, now that nobody else can take it.
-        match self.present()? {
-            Some(again) => self.admit(&again)?,
-            None => return Ok(None),
-        }
-        Ok(Some(medium))
+        Box::pin(async move { self.present()?.map_or(Ok(None), |found| self.card.attached(found.facts)) })
     }
 }
