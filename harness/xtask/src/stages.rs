@@ -144,7 +144,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("nightlies", Tier::T2, &["nightly"]),
     tests("micro-guests", Tier::T2, &["micro"]),
     tests("faults", Tier::T2, &["faults"]),
-    tests("flashers", Tier::T2, &["flasher"]),
+    tests("flashers", Tier::T2, &["flasher", "vendor"]),
     tests("keeper", Tier::T2, &["keeper"]),
     tests("lab", Tier::T2, &["lab"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),

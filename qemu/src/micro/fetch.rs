@@ -21,11 +21,15 @@ const MODULES: [&str; 8] = [
     "net_failover",
     "virtio_net",
 ];
+/// Drivers of a disk with a FAT partition, in the order in which they can be loaded. Most guests have no use
+/// for them: who has loads them out of `/more`.
+const MORE: [&str; 5] = ["virtio_blk", "fat", "vfat", "nls_cp437", "nls_ascii"];
 const INIT: &[u8] = include_bytes!("init.sh");
 
 pub(super) async fn kit(folder: &Path, by: &Deadline) -> Rig<Kit> {
     let package = current_kernel(META, by).await?;
-    let parts = folder.join(&package);
+    let what = Sha::of([MODULES.join(" "), MORE.join(" ")].join(" ").as_bytes());
+    let parts = folder.join(format!("{package}-{}", what.short()));
     if !parts.is_dir() {
         fetch(&package, &parts, by).await?;
     }
@@ -71,7 +75,7 @@ async fn fetch(package: &str, parts: &Path, by: &Deadline) -> Rig<()> {
     let busybox = busybox.iter().find(|file| file.is_file());
     copy(busybox.ok_or_else(|| fault("find a busybox in", &tree))?, &ready.join("busybox"))?;
     let roots = [tree.join("lib/modules"), tree.join("usr/lib/modules")];
-    for name in MODULES {
+    for name in MODULES.into_iter().chain(MORE) {
         let file = roots.iter().find_map(|root| find(root, name));
         let file = file.ok_or_else(|| fault("find a module in", &tree).expected(name, "no such file"))?;
         let plain = ready.join(format!("{name}.ko"));
@@ -93,15 +97,18 @@ async fn fetch(package: &str, parts: &Path, by: &Deadline) -> Rig<()> {
 
 fn initrd(parts: &Path) -> Rig<Vec<u8>> {
     let mut archive = Archive::default();
-    for folder in ["bin", "dev", "modules", "proc", "sys"] {
+    for folder in ["bin", "dev", "modules", "more", "proc", "sys"] {
         archive.folder(folder);
     }
     archive.device("dev/console", (5, 1));
     archive.file("bin/busybox", 0o755, &read(&parts.join("busybox"))?);
     archive.link("bin/sh", "busybox");
-    for (index, name) in MODULES.iter().enumerate() {
-        // The guest loads them in the order of their names.
-        archive.file(&format!("modules/{index}-{name}.ko"), 0o644, &read(&parts.join(format!("{name}.ko")))?);
+    for (folder, names) in [("modules", &MODULES[..]), ("more", &MORE[..])] {
+        for (index, name) in names.iter().enumerate() {
+            let module = read(&parts.join(format!("{name}.ko")))?;
+            // The guest loads them in the order of their names.
+            archive.file(&format!("{folder}/{index}-{name}.ko"), 0o644, &module);
+        }
     }
     archive.file("init", 0o755, INIT);
     Ok(archive.finish())

@@ -225,7 +225,7 @@ pub enum Sign {
     Rebooted,
     /// The console showed a known-bad line.
     BadLine,
-    /// Only a tool's own word says that the image under test is on the board.
+    /// Only a tool's own word says that the image under test is on the board, and the rig is well otherwise.
     Unproven,
     /// The stage that did not come is seen over the network, and the console had shown those before it.
     Outside,
@@ -251,7 +251,10 @@ impl Sign {
             Self::PathMute => *path == NetPath::Mute,
             Self::Rebooted => observed.rebooted.is_some(),
             Self::BadLine => observed.bad.is_some(),
-            Self::Unproven => observed.unproven,
+            Self::Unproven => {
+                let sick = [Self::ProcessDied, Self::HostSick];
+                observed.unproven && !sick.iter().any(|sign| sign.holds(cut, observed))
+            }
             Self::Outside => matches!(cut, Cut::Boot(BootFailure::Late { outside: true, .. })),
         }
     }

@@ -133,6 +133,14 @@ pub const SYMPTOMS: &[Symptom] = &[
     row("broken-case", &[Broken], &[], Verdict::Error, "the case itself is broken"),
     // A case that could compare its expectation with an answer has reached the DUT: nothing around it counts.
     row("assertion", &[Fail], &[], Verdict::Fail(Blame::Os), "the OS did not do what it should"),
+    // Until the running system has said what it is, what boots may be what was on the board before.
+    row(
+        "written-by-a-tool",
+        NOT_OURS,
+        &[Unproven],
+        Verdict::Undetermined,
+        "a tool said that it wrote the image, and what booted has not shown that it did: it may be another one",
+    ),
     row(
         "refusal",
         &[Refusal],
@@ -149,14 +157,6 @@ pub const SYMPTOMS: &[Symptom] = &[
         &[ProcessDied],
         InfraKind::Host,
         "the process behind the DUT ended from outside",
-    ),
-    // Until the running system has said what it is, what boots may be what was on the board before.
-    row(
-        "written-by-a-tool",
-        NOT_OURS,
-        &[Unproven],
-        Verdict::Undetermined,
-        "a tool said that it wrote the image, and what booted has not shown that it did: it may be another one",
     ),
     // Known-bad lines are the DUT's own words: they speak before all that follows from them.
     row(

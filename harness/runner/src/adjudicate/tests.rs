@@ -60,6 +60,13 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
         ("broken-case", Cut::Broken("pattern".into()), Observed::healthy(), "error", Blame::Harness),
         ("assertion", Cut::Fail(Failure::new("a", "b", "c")), path(NetPath::Refused), "fail", Blame::Os),
         (
+            "written-by-a-tool",
+            boot_bad.clone(),
+            with(|o| o.unproven = true),
+            "undetermined",
+            Blame::Undetermined,
+        ),
+        (
             "refusal",
             shell(Unreachable::Refusal("cannot write /x: exit code 1: No space left on device".into())),
             path(NetPath::Refused),
@@ -74,13 +81,6 @@ fn examples() -> Vec<(&'static str, Cut, Observed, &'static str, Blame)> {
             with(|o| o.vitals.process = ProcessState::Died("signal 9".into())),
             "infra",
             Blame::Rig,
-        ),
-        (
-            "written-by-a-tool",
-            boot_bad.clone(),
-            with(|o| o.unproven = true),
-            "undetermined",
-            Blame::Undetermined,
         ),
         ("bad-line-at-boot", boot_bad, Observed::healthy(), "fail", Blame::Image),
         ("bad-line-in-case", closed(), with(|o| o.bad = Some(bad(Blame::Os))), "fail", Blame::Os),
