@@ -53,7 +53,7 @@ async fn good() {
     for rung in shown.rungs.iter().filter(|rung| rung.standing == Standing::NotTried) {
         assert!(rung.parts.iter().any(|part| !part.says.is_empty()), "{} says no reason", rung.name);
     }
-    for name in ["power", "provisioning", "boot", "console", "shells", "storage", "engine"] {
+    for name in ["wiring", "power", "provisioning", "boot", "console", "shells", "storage", "engine"] {
         assert!(standings(&shown, Standing::Pass).contains(&name), "{name} in\n{shown}");
     }
     let boot = shown.rungs.iter().find(|rung| rung.name == "boot").unwrap();

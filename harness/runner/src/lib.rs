@@ -24,6 +24,7 @@ mod sink;
 mod thread;
 mod tool;
 mod waiting;
+mod wiring;
 
 pub use folder::RunFolder;
 pub use health::health;

@@ -25,7 +25,7 @@ use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
 use crate::tool::{self, Before, Wants};
 use crate::waiting::Waiting;
-use crate::{collect, control, installer};
+use crate::{collect, control, installer, wiring};
 
 pub use shakedown_core::ledger::BOOT;
 
@@ -49,6 +49,8 @@ pub struct Request {
     pub repeat: u32,
     /// The fact `cold-boots`: how often the case of that name cuts the power.
     pub cold_boots: u32,
+    /// Look at the wiring before the first boot: switch, listen, and the medium there and back.
+    pub examine: bool,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
@@ -140,6 +142,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         cases,
         repeat,
         cold_boots,
+        examine,
         keep,
         no_flash,
         control,
@@ -190,7 +193,14 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let cases = plan(&dut, cases);
     let mut executor = Executor::new(&dut, &sink, repeat);
     let mut control = Control { image: control, written: false };
-    let halted = match provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await {
+    let provisioned = async {
+        let done = provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await?;
+        if examine {
+            step(&dut, &sink, wiring::STEP, wiring::examine(&dut)).await?;
+        }
+        Ok(done)
+    };
+    let halted = match provisioned.await {
         Ok((provisioned, proves)) => {
             let climbed = climb(&dut, &sink, &folder, &mut executor, &provisioned, &mut control).await;
             match climbed {

@@ -4,7 +4,7 @@ mod sim;
 
 use shakedown_core::ledger::Attempt;
 use shakedown_core::{
-    Cmd, Effect, Evidence, ExitCode, Fut, Ledger, Level, NetPath, Outcome, Reboot, SeenBy, Unreachable,
+    Blame, Cmd, Effect, Evidence, ExitCode, Fut, Ledger, Level, NetPath, Outcome, Reboot, SeenBy, Unreachable,
 };
 use sim::{GOOD, ROOT, Sim, case, sharing, usual};
 
@@ -89,6 +89,32 @@ async fn without_a_network_the_login_on_the_console_is_the_way_in() {
         let last = boot.stages.last().unwrap();
         assert_eq!((last.name.as_str(), last.saw.as_str()), ("shell", "the console let us in"));
     }
+}
+
+#[tokio::test]
+async fn wiring_is_looked_at_before_the_first_boot_counts() {
+    let mut sim = Sim::new();
+    sim.examine = true;
+    sim.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
+    let (exit, ledger) = sim.run().await;
+    assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+    let names: Vec<_> = ledger.steps.iter().map(|step| step.name.as_str()).collect();
+    let place = names.iter().position(|name| *name == "examine wiring").unwrap();
+    assert!(names[..place].contains(&"inject identity"), "{names:?}");
+    let proof = ledger.steps[place].proof.as_deref().unwrap_or_default();
+    assert!(proof.contains("power ok: ") && proof.contains("went to the host, was read"), "{proof}");
+
+    let mut mute = Sim::new();
+    mute.examine = true;
+    mute.world().says = |_| "";
+    mute.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
+    let (exit, ledger) = mute.run().await;
+    assert_eq!(exit, ExitCode::Infra);
+    let step = ledger.steps.iter().find(|step| step.name == "examine wiring").unwrap();
+    let (outcome, blame, _) = step.failed.as_ref().unwrap();
+    assert_eq!(*blame, Blame::Rig);
+    assert!(outcome.headline().contains("no console of the rig speaks"), "{}", outcome.headline());
+    assert!(ledger.boots.is_empty(), "a boot was watched on a slot that is not wired");
 }
 
 #[tokio::test]

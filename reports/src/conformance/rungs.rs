@@ -21,6 +21,14 @@ pub struct Rung {
 /// In the order in which a porter climbs them.
 pub static RUNGS: &[Rung] = &[
     Rung {
+        name: "wiring",
+        title: "each part answers, and the console speaks when the supply is switched, and not before",
+        outputs: &[],
+        steps: &["examine wiring"],
+        cases: &[],
+        of_claims: false,
+    },
+    Rung {
         name: "power",
         title: "the supply is switched, and read back or seen on the console",
         outputs: &["power"],

@@ -59,7 +59,8 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         cases.push(SURVEY.to_owned());
         let plan =
             suites.select(&Ask { selection: Some("bringup".into()), cases: cases.clone(), suite: None })?;
-        Ok::<_, CliError>((plan, runs::Args::of_bringup(args, cases)))
+        let examine = rungs.iter().any(|rung| rung.name == "wiring");
+        Ok::<_, CliError>((plan, runs::Args::of_bringup(args, cases, examine)))
     };
     let mut earlier = if args.resume { Some(earlier(&folder)?) } else { None };
     if let Some(before) = &earlier {

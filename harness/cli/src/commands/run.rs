@@ -72,6 +72,9 @@ pub struct Args {
     /// How often `power::cuts::cold-boots` cuts the power.
     #[arg(long, value_name = "N", default_value_t = COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=MOST_COLD_BOOTS))]
     cold_boots: u32,
+    /// Only a bring-up does.
+    #[arg(skip)]
+    examine: bool,
     /// Leave the DUT switched on at the end, and tell how to get into it. A virtual one is held until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -102,8 +105,8 @@ pub(super) const COLD_BOOTS: u32 = 10;
 pub(super) const MOST_COLD_BOOTS: i64 = 20;
 
 impl Args {
-    /// A run of these cases for a bring-up.
-    pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>) -> Self {
+    /// A run of these cases for a bring-up, which may look at the wiring first.
+    pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>, examine: bool) -> Self {
         Self {
             board: None,
             slot: Some(bringup.slot.clone()),
@@ -117,6 +120,7 @@ impl Args {
             list: false,
             repeat: 1,
             cold_boots: bringup.cold_boots,
+            examine,
             keep: false,
             no_flash: false,
             control: None,
@@ -221,6 +225,7 @@ pub(super) fn provision(
         list: false,
         repeat: 1,
         cold_boots: COLD_BOOTS,
+        examine: false,
         keep: false,
         no_flash: false,
         control: None,
@@ -343,6 +348,7 @@ async fn whole(
         },
         repeat: args.repeat,
         cold_boots: args.cold_boots,
+        examine: args.examine,
         keep: args.keep,
         no_flash: args.no_flash,
         patience: Duration::from_secs(600),

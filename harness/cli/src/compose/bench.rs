@@ -197,6 +197,7 @@ impl SlotsBench<'_> {
             command: self.command(place, task, &chosen, suite),
             repeat: 1,
             cold_boots: 1,
+            examine: false,
             keep: false,
             no_flash: false,
             patience: LEASE,

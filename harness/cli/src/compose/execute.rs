@@ -48,6 +48,8 @@ pub struct Job<'a> {
     pub repeat: u32,
     /// How often `power::cuts::cold-boots` cuts the power.
     pub cold_boots: u32,
+    /// Look at the wiring before the first boot.
+    pub examine: bool,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
@@ -162,6 +164,7 @@ pub async fn execute(
         cases,
         repeat: job.repeat,
         cold_boots: job.cold_boots,
+        examine: job.examine,
         keep: job.keep,
         no_flash: job.no_flash,
         control: job.control,

@@ -199,6 +199,7 @@ pub(crate) async fn run(place: &Place) -> Run {
         ],
         repeat: 1,
         cold_boots: 1,
+        examine: false,
         keep: false,
         no_flash: false,
         control: None,

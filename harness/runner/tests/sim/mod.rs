@@ -122,6 +122,8 @@ pub(crate) struct Sim {
     pub(crate) no_flash: bool,
     pub(crate) power: bool,
     pub(crate) network: bool,
+    /// Look at the wiring first.
+    pub(crate) examine: bool,
     pub(crate) safe: Level,
     pub(crate) tools: BTreeMap<String, Arc<dyn RigTool>>,
     /// Bytes of the control image, if there is one.
@@ -165,6 +167,7 @@ impl Sim {
             no_flash: false,
             power: true,
             network: true,
+            examine: false,
             safe: Level::Off,
             tools: BTreeMap::new(),
             control: None,
@@ -248,6 +251,7 @@ impl Sim {
             cases: self.cases.clone(),
             repeat: self.repeat,
             cold_boots: 1,
+            examine: self.examine,
             keep: self.keep,
             no_flash: self.no_flash,
             control: self.control.map(|size| self.image("control", size)),
