@@ -21,7 +21,9 @@ use support::{Person, board, by, nowhere};
 
 fn main() {
     warden::serve_if_asked();
-    let args = Arguments::from_args();
+    let mut args = Arguments::from_args();
+    // A process that another test is just starting has our device open, too, for a moment: then it is busy.
+    args.test_threads = Some(1);
     let loops = OpenOptions::new().read(true).write(true).open("/dev/loop-control").is_ok();
     let trial = |name: &str, test: fn() -> Box<dyn Future<Output = ()>>| {
         Trial::test(name, move || {
@@ -35,6 +37,8 @@ fn main() {
             .with_ignored_flag(!loops),
         trial("what_the_host_uses_is_never_opened", || Box::new(in_use())).with_ignored_flag(!loops),
         trial("another_device_under_the_same_name_is_refused", || Box::new(exchanged()))
+            .with_ignored_flag(!loops),
+        trial("a_device_that_is_attached_again_is_told_from_the_one_before", || Box::new(attached()))
             .with_ignored_flag(!loops),
         trial("the_disk_that_this_host_runs_from_is_refused", || Box::new(own_disk()))
             .with_ignored_flag(mounted().is_empty()),
@@ -234,6 +238,45 @@ async fn exchanged() {
     let fault = slot.media["main"].open(&by).await.map(|medium| medium.len()).unwrap_err();
     assert!(fault.expected.starts_with("the medium of the slot (16777216 bytes"), "{fault}");
     assert!(std::fs::read(&second.file).unwrap().iter().all(|byte| *byte == 0));
+}
+
+/// As a board's storage comes and goes: the same file under the same name is another attachment.
+async fn attached() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, file) = (folder.path().join("main"), folder.path().join("storage"));
+    std::fs::File::create(&file).unwrap();
+    let serial = std::fs::canonicalize(&file).unwrap();
+    let slot = slot(&link, &format!(", serial: '{}'", serial.display()), folder.path()).await.unwrap();
+    let limit = by(Duration::from_secs(60));
+    let now = || slot.media["main"].attached(&limit);
+    assert_eq!(now().await, Ok(None), "nothing is there yet");
+    let attach = async || {
+        let device = Loop::new(&file, 4 << 20).await;
+        symlink(&device.node, &link).unwrap();
+        device
+    };
+    // The name goes with the device, as udev does it: the node may be somebody else's at once.
+    let detach = |device: Loop| {
+        std::fs::remove_file(&link).unwrap();
+        drop(device);
+    };
+    let device = attach().await;
+    let first = now().await.unwrap().expect("it is there");
+    assert_eq!((first.medium.size, first.medium.serial), (4 << 20, Some(serial.display().to_string())));
+    let first = now().await.unwrap().unwrap();
+    assert_eq!(now().await, Ok(Some(first.clone())), "it stayed");
+    detach(device);
+    assert_eq!(now().await, Ok(None), "it is gone");
+    let device = attach().await;
+    let second = now().await.unwrap().expect("it is there again");
+    assert_eq!(second.medium, first.medium);
+    assert_ne!(second.as_what, first.as_what, "the same medium, attached anew");
+    detach(device);
+    // Another one comes in its place.
+    let other = Loop::new(&folder.path().join("other"), 4 << 20).await;
+    symlink(&other.node, &link).unwrap();
+    let fault = now().await.unwrap_err();
+    assert!(fault.expected.contains("serial number"), "{fault}");
 }
 
 async fn own_disk() {
