@@ -11,6 +11,7 @@
 //! - [`fetch`]: files from web servers, fetched once and proven.
 //! - [`bootloader::Dialogue`] interrupts a boot loader on a console, sets its variables, boots.
 //! - [`KeyPair`], [`NtpServer`], [`dirs`]: a run's key, the host's time, where files go.
+//! - [`TftpServer`] gives boot loaders their files, and says who took what.
 
 #[doc(hidden)]
 pub mod bench;
@@ -27,6 +28,7 @@ pub mod process;
 pub mod pump;
 mod shells;
 pub mod ssh;
+pub mod tftp;
 pub mod warden;
 
 pub use console_login::ConsoleShell;
@@ -37,3 +39,4 @@ pub use process::{Child, Detached, Output, Piped, Tool};
 pub use pump::Pump;
 pub use shells::HostShells;
 pub use ssh::SshShell;
+pub use tftp::TftpServer;

@@ -54,6 +54,9 @@ pub(crate) const TEST: &[&str] = &[
     "mosquitto-clients",
     "python3-paho-mqtt",
     "lighttpd",
+    "curl",
+    "tftp-hpa",
+    "atftp",
     // Reads the units of the docs.
     "systemd",
     "pdudaemon",

@@ -136,7 +136,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("reports", Tier::T0, &["goldens", "robust"]),
     tests("history", Tier::T0, &["history", "evidence"]),
     tests("gate", Tier::T1, &["gate"]),
-    tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot", "fetch"]),
+    tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot", "fetch", "tftp"]),
     tests("drivers", Tier::T1, &["outputs", "consoles", "contract", "programs"]),
     tests("media", Tier::T1, &["media", "block_device"]),
     tests("readers", Tier::T1, &["consumers", "chromium"]),
