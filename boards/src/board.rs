@@ -8,10 +8,10 @@ use shakedown_conf::{Loaded, Place, Span};
 use shakedown_core::{Arch, Board, Capability};
 
 use crate::consistent::consistent;
-use crate::doc::{ArchDoc, BoardDoc, BootDoc, FamilyDoc, ProvisionDoc};
+use crate::doc::{ArchDoc, BoardDoc, BootDoc, FamilyDoc, LoaderDoc, ProvisionDoc};
 use crate::error::BoardsError;
 use crate::facts::Facts;
-use crate::merge::{Boot, Sourced, or, put};
+use crate::merge::{Boot, Sourced, check_pattern, or, put};
 use crate::origin::Origins;
 
 /// Serial consoles of boards run at this speed unless a family says otherwise.
@@ -86,6 +86,14 @@ impl Merged {
     fn apply<T>(&mut self, from: &Loaded<T>, layer: &Layer<'_>) -> Result<(), BoardsError> {
         put(&mut self.arch, layer.arch, || from.at("arch"));
         put(&mut self.soc, layer.soc.cloned(), || from.at("soc"));
+        if let Some(ProvisionDoc::Netboot(doc)) = layer.provision {
+            doc.check().map_err(|(field, what)| from.invalid(&format!("provision.netboot.{field}"), what))?;
+            if let Some(LoaderDoc { countdown, prompt, .. }) = &doc.loader {
+                for (name, pattern) in [("countdown", countdown), ("prompt", prompt)] {
+                    check_pattern(from, &format!("provision.netboot.loader.{name}"), pattern.as_str())?;
+                }
+            }
+        }
         put(&mut self.provision, layer.provision.cloned(), || from.at("provision"));
         if layer.baud == Some(0) {
             return Err(from.invalid("baud", "a console of 0 baud says nothing").into());

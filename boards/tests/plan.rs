@@ -5,7 +5,7 @@ use std::path::Path;
 
 use shakedown_boards::plan::{Shape, Wire, ideal, plan, unproven};
 use shakedown_boards::{Catalogue, Resolved, boot_spec, explain};
-use shakedown_core::{Act, Procedure, Provision, Shows};
+use shakedown_core::{Act, Loader, NetFile, NetRoot, Netboot, Procedure, Provision, Shows};
 
 fn names(items: &[&str]) -> BTreeSet<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
@@ -20,6 +20,7 @@ fn full() -> Shape {
         media: names(&["main"]),
         tools: names(&["edison", "rpiboot", "tegra", "uuu"]),
         network: true,
+        tftp: true,
         charge: true,
     }
 }
@@ -117,10 +118,54 @@ fn the_steps_are_those_of_the_procedure() {
     let planned = plan(&of("genericx86-64-ext").board, &process).unwrap().procedure;
     assert!(acts(&planned).ends_with("power-off-installed main-away prove-internal"), "{}", acts(&planned));
     let mut board = (*of("generic-aarch64").board).clone();
-    board.provision = Provision::Netboot;
-    let netboot = ideal(&board).procedure;
-    assert_eq!(acts(&netboot), "power-off configure-copy serve power-on dialogue fetch");
-    assert_eq!(unproven(&netboot), None);
+    for (root, want) in [
+        (NetRoot::Memory, "power-off configure-copy serve power-on dialogue fetch"),
+        (
+            NetRoot::Medium,
+            "power-off main-to-host write-main read-back-main configure-main serve main-to-dut power-on \
+             dialogue fetch",
+        ),
+    ] {
+        board.provision = Provision::Netboot(by_network(root));
+        let netboot = ideal(&board).procedure;
+        assert_eq!(acts(&netboot), want);
+        assert_eq!(unproven(&netboot), None);
+        let missing = plan(&board, &Shape { tftp: false, ..full() }).unwrap_err();
+        assert_eq!(missing.iter().map(|wire| wire.part.as_str()).collect::<Vec<_>>(), ["tftp"]);
+    }
+    let steps = ideal(&board).procedure.steps;
+    let told: Vec<_> =
+        steps.iter().map(|step| step.act.to_string()).filter(|act| act.contains("boot")).collect();
+    assert_eq!(
+        told[told.len() - 3..],
+        [
+            "serve over TFTP: boot:/boot/Image; boot:/initrd",
+            "tell the boot loader: `dhcp`; set bootargs=`console=ttyAMA0`; \
+             `tftpboot ${kernel_addr_r} {serverip}:{hostname}/1-Image`; \
+             `tftpboot ${ramdisk_addr_r} {serverip}:{hostname}/2-initrd`, its length in ramdisk_size; `booti`",
+            "wait until the boot files were fetched",
+        ]
+    );
+}
+
+fn by_network(root: NetRoot) -> Netboot {
+    let file = |path: &str, to: &str, size: Option<&str>| NetFile {
+        role: "boot".into(),
+        path: path.into(),
+        to: to.into(),
+        size: size.map(str::to_owned),
+    };
+    Netboot {
+        root,
+        loader: Loader::u_boot(),
+        before: vec!["dhcp".into()],
+        variables: vec![("bootargs".into(), "console=ttyAMA0".into())],
+        files: vec![
+            file("/boot/Image", "${kernel_addr_r}", None),
+            file("/initrd", "${ramdisk_addr_r}", Some("ramdisk_size")),
+        ],
+        boot: "booti".into(),
+    }
 }
 
 #[test]

@@ -39,5 +39,5 @@ mod unit;
 pub mod version;
 
 pub use doc::{DocProblem, MachineDoc};
-pub use open::{Handle, SlotRequest, offers, open, open_with_handle, open_with_tokens};
+pub use open::{Handle, SlotRequest, offers, open, open_with_handle, open_with_tokens, serves};
 pub use snapshot::{Snapshot, open_restored};

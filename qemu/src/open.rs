@@ -18,7 +18,7 @@ use crate::machines::{Load, Machine};
 use crate::network::UserNet;
 use crate::power::{Power, Reset};
 use crate::screen::Screen;
-use crate::services::HostServices;
+use crate::services::{HostServices, LoopbackTftp};
 use crate::storage::Disk;
 use crate::tokens::Tokens;
 use crate::typing::Keys;
@@ -171,6 +171,7 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
         tools: BTreeMap::new(),
         network: network.then(|| Arc::new(UserNet(unit.clone())) as _),
         services: network.then(|| Arc::new(HostServices::default()) as _),
+        tftp: network.then(|| Arc::new(LoopbackTftp) as _),
         capture: doc.screen.then(|| Arc::new(Screen::new(unit.clone())) as _),
         vitals: unit.clone(),
         pace: unit.pace.clone(),
@@ -188,6 +189,11 @@ pub fn offers(doc: &MachineDoc) -> BTreeSet<Capability> {
     let watchdog = doc.watchdog.iter().map(|_| "watchdog");
     let screen = doc.screen.then_some("screenshot").into_iter();
     always.chain(sysrq).chain(network).chain(watchdog).chain(screen).map(Capability::new).collect()
+}
+
+/// Whether its boot loader can be given boot files over the network.
+pub fn serves(doc: &MachineDoc) -> bool {
+    doc.network == NetworkDoc::User && doc.direct.is_none()
 }
 
 fn facts(plan: &Plan) -> BTreeMap<String, String> {

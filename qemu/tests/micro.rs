@@ -13,9 +13,10 @@ use bench::{Bench, Counted, by, kit, scratch};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_conf::Bytes;
 use shakedown_core::{
-    Arch, Board, Cursor, Event, InfraKind, Level, NetPath, ProcessState, SeenBy, Side, WaitEnd,
+    Arch, Board, Cursor, Event, InfraKind, Level, Loader, NetPath, ProcessState, Prompt, SeenBy, Side,
+    WaitEnd,
 };
-use shakedown_host::bootloader::{Dialogue, Loader};
+use shakedown_host::bootloader::Dialogue;
 use shakedown_host::{Tool, warden};
 use shakedown_qemu::doc::{DiskBus, DiskDoc, FirmwareName, MachineName, WatchdogName};
 use shakedown_qemu::micro::Kind;
@@ -388,7 +389,7 @@ async fn dialogue() {
     assert_eq!(dialogue.must("echo well", &limit).await.unwrap(), "well");
     assert_eq!(dialogue.run("echo $bootargs", &limit).await.unwrap(), args);
     // What it is told to boot with is what starts: here its own memory, anew.
-    let mut left = dialogue.leave("reset", &limit).await.unwrap();
+    let mut left = Box::new(dialogue).leave("reset", &limit).await.unwrap();
     bench.see(&mut left, "U-Boot 20[0-9]{2}", 60).await.unwrap();
 }
 
@@ -411,7 +412,7 @@ async fn dialogue_missed() {
     assert_eq!((fault.kind, fault.expected.as_str()), (InfraKind::Console, "its countdown"), "{fault}");
     assert!(fault.stop.is_some(), "{fault}");
     // Another prompt than it has.
-    let left = dialogue.leave("reset", &limit).await.unwrap();
+    let left = Box::new(dialogue).leave("reset", &limit).await.unwrap();
     let other = Loader { prompt: "barebox> $".into(), ..loader };
     let fault = Dialogue::interrupt(console, &other, left, &limit).await.unwrap_err();
     assert_eq!((fault.kind, fault.expected.as_str()), (InfraKind::Console, "its prompt"), "{fault}");

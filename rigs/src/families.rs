@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shakedown_core::{Console, Line, Network, Storage};
+use shakedown_core::{Console, Line, Network, Storage, Tftp};
 
 use crate::console::{self, ConsoleConf, ConsoleCx};
 use crate::info::DriverInfo;
@@ -10,6 +10,7 @@ use crate::line::{self, LineConf, LineCx};
 use crate::media::{self, MediaConf, MediaCx};
 use crate::network::{self, NetworkConf};
 use crate::registry::family;
+use crate::tftp::{self, TftpConf};
 
 family! {
     /// Switches the supply, or another output of a slot.
@@ -57,7 +58,22 @@ family! {
     }
 }
 
+family! {
+    /// Who gives boot files to the DUT's boot loader.
+    TftpDriver: TftpConf(()) => Arc<dyn Tftp>, "tftp" {
+        "folder" Folder(tftp::folder),
+        "serve" Serve(tftp::serve),
+    }
+}
+
 /// All drivers, by family.
 pub fn drivers() -> Vec<DriverInfo> {
-    [LineDriver::list(), ConsoleDriver::list(), MediaDriver::list(), NetworkDriver::list()].concat()
+    [
+        LineDriver::list(),
+        ConsoleDriver::list(),
+        MediaDriver::list(),
+        NetworkDriver::list(),
+        TftpDriver::list(),
+    ]
+    .concat()
 }

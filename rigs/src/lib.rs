@@ -11,7 +11,8 @@
 //! # A new driver
 //!
 //! One file with a `Conf` (its doc comment is the help text and the schema's text) that
-//! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`NetworkConf`]),
+//! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`NetworkConf`],
+//! [`TftpConf`]),
 //! and one line in the family's list in `src/families.rs`. The list makes the enum that is
 //! parsed, the table of [`drivers`], and the rows of the contract test. Configuration types always
 //! compile; what needs a library is opened behind a feature.
@@ -31,6 +32,7 @@ mod proven;
 mod registry;
 mod scsi;
 mod slot;
+mod tftp;
 mod tools;
 mod usb;
 mod vitals;
@@ -39,7 +41,7 @@ mod wiring;
 mod worker;
 
 pub use console::{ConsoleConf, ConsoleCx};
-pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, drivers};
+pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, TftpDriver, drivers};
 pub use info::{DriverInfo, OptionInfo};
 pub use line::{LineConf, LineCx};
 pub use media::{MediaConf, MediaCx};
@@ -47,6 +49,7 @@ pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
 pub use proven::{Grade, page};
 pub use slot::{SafeBy, SlotRequest, offers, open};
+pub use tftp::TftpConf;
 pub use tools::{ToolDoc, VersionDoc};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
@@ -83,4 +86,7 @@ pub mod conf {
     pub use crate::media::sdwire::Conf as Sdwire;
     pub use crate::media::usb_sd_mux::Conf as UsbSdMux;
     pub use crate::network::address::Conf as Address;
+    pub use crate::tftp::LoaderDoc;
+    pub use crate::tftp::folder::Conf as TftpFolder;
+    pub use crate::tftp::serve::Conf as TftpServe;
 }

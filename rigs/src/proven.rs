@@ -145,6 +145,19 @@ const PROVEN: &[Proven] = &[
          edges are in the order that it uses. No mux was tried.",
     ),
     row("network", "address", Grade::RealPeer, "TCP servers on the rig host"),
+    row(
+        "tftp",
+        "folder",
+        Grade::RealPeer,
+        "dnsmasq over the folder, and curl as its client; no boot loader was tried",
+    ),
+    row(
+        "tftp",
+        "serve",
+        Grade::RealPeer,
+        "curl, BusyBox, tftp-hpa and atftp as clients; the same server boots U-Boot for arm64 under QEMU. No board \
+         was tried.",
+    ),
 ];
 
 /// The page of all drivers, in Markdown. Names the drivers without a row, which must not be.

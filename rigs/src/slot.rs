@@ -76,6 +76,10 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         Some(driver) => Some(driver.open((), by).await?),
         None => None,
     };
+    let tftp = match &wiring.tftp {
+        Some(driver) => Some(driver.open((), by).await?),
+        None => None,
+    };
     let typed = consoles.get("main").is_some_and(|console| console.tx.is_some());
     Ok(Slot {
         id: request.id,
@@ -89,6 +93,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         tools: BTreeMap::new(),
         network,
         services: None,
+        tftp,
         capture: None,
         vitals: Arc::new(Host { folder: request.folder }),
         pace: Arc::new(PaceGauge::default()),
@@ -153,6 +158,7 @@ fn facts(wiring: &Wiring) -> BTreeMap<String, String> {
     let consoles = wiring.consoles.iter().map(|(name, driver)| (format!("consoles.{name}"), driver.name()));
     let media = wiring.media.iter().map(|(name, driver)| (format!("media.{name}"), driver.name()));
     let network = wiring.network.iter().map(|driver| ("network".to_owned(), driver.name()));
-    let all = power.chain(outputs).chain(consoles).chain(media).chain(network);
+    let tftp = wiring.tftp.iter().map(|driver| ("tftp".to_owned(), driver.name()));
+    let all = power.chain(outputs).chain(consoles).chain(media).chain(network).chain(tftp);
     all.map(|(name, driver)| (name, driver.to_owned())).collect()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Span;
 use shakedown_core::{Board, Level, Limits, Provision};
 
-use crate::families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver};
+use crate::families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, TftpDriver};
 
 /// The name of the supply among the outputs, in `limits` and in proofs.
 pub(crate) const POWER: &str = "power";
@@ -33,6 +33,9 @@ pub struct Wiring {
     /// The way to the DUT's network.
     #[serde(default)]
     pub network: Option<NetworkDriver>,
+    /// Who gives boot files to the DUT's boot loader.
+    #[serde(default)]
+    pub tftp: Option<TftpDriver>,
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
@@ -109,6 +112,9 @@ impl Wiring {
         each("media", &self.media, MediaDriver::check)?;
         if let Some(network) = &self.network {
             network.check().map_err(|problem| problem.within("network"))?;
+        }
+        if let Some(tftp) = &self.tftp {
+            tftp.check().map_err(|problem| problem.within("tftp"))?;
         }
         if self.outputs.contains_key(POWER) {
             return Err(WiringProblem::new("outputs.power", "the supply is the slot's own `power`"));

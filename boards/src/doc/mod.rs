@@ -3,6 +3,7 @@
 mod board;
 mod boot;
 mod facts;
+mod netboot;
 mod os;
 mod provision;
 mod sources;
@@ -14,6 +15,7 @@ pub use facts::{
     CiDoc, ImageDoc, ImageKindDoc, LayoutDoc, LifecycleDoc, MediaDoc, MediumDoc, RecoveryDoc, StateDoc,
     SupportDoc, TableDoc,
 };
+pub use netboot::{LoaderDoc, NetFileDoc, NetRootDoc, NetbootDoc};
 pub use os::{ConfigDoc, EngineDoc, LoginDoc, OsDoc, PasswordDoc, SshDoc, UpdateDoc};
 pub use provision::{
     FlasherDoc, NoSettings, ProvisionDoc, TegraDoc, TegraWayDoc, ToolDoc, UsbBootDoc, VendorToolDoc,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_core::{Flasher, Provision, Tegra, TegraWay, UsbBoot, VendorTool};
 
+use super::NetbootDoc;
 use crate::facts::Facts;
 use crate::text::scalar;
 
@@ -24,7 +25,7 @@ pub enum ProvisionDoc {
     /// NVIDIA's recovery mode over USB.
     TegraRecovery(TegraDoc),
     /// The boot loader takes everything over the network.
-    Netboot(NoSettings),
+    Netboot(NetbootDoc),
     /// A vendor's program writes the board.
     VendorTool(VendorToolDoc),
 }
@@ -122,7 +123,7 @@ impl ProvisionDoc {
                 usb: facts.recovery.usb.clone(),
                 machine: doc.machine.clone(),
             }),
-            Self::Netboot(_) => Provision::Netboot,
+            Self::Netboot(doc) => Provision::Netboot(doc.complete()),
             Self::VendorTool(doc) => Provision::VendorTool(match doc.tool {
                 ToolDoc::Uuu => VendorTool::Uuu,
                 ToolDoc::Edison => VendorTool::Edison,
@@ -138,6 +139,9 @@ impl ProvisionDoc {
     /// As it is written, on one line.
     pub fn text(&self) -> String {
         let mut settings = Vec::new();
+        if let Self::Netboot(doc) = self {
+            settings = doc.text();
+        }
         let mut put = |name: &str, text: String| settings.push(format!("{name}: {text}"));
         match self {
             Self::DiskImage(_) | Self::SdCard(_) | Self::UsbMassStorage(_) | Self::Netboot(_) => {}

@@ -36,6 +36,8 @@ pub struct Shape {
     pub tools: BTreeSet<String>,
     /// There is a way to the DUT's network.
     pub network: bool,
+    /// Boot files can be given to the DUT.
+    pub tftp: bool,
     /// Its supply holds charge after it was switched off: hardware does, a machine that is a process does not.
     pub charge: bool,
 }
@@ -105,6 +107,7 @@ impl<'a> Builder<'a> {
             _ => match part {
                 "power" => shape.power,
                 "network" => shape.network,
+                "tftp" => shape.tftp,
                 // A part that no slot can be wired with yet: a keyboard.
                 _ => false,
             },

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use shakedown_core::{
-    Act, Board, Flasher, Payload, Provision, Redo, Shows, Side, Tegra, TegraWay, UsbBoot, VendorTool,
+    Act, Board, Flasher, NetRoot, Netboot, Payload, Provision, Redo, Shows, Side, Tegra, TegraWay, UsbBoot,
+    VendorTool,
 };
 
 use super::Builder;
@@ -38,7 +39,7 @@ pub(super) fn build(to: &mut Builder<'_>, board: &Board) {
         Provision::UsbBoot(how) => usb_boot(to, board, how),
         Provision::UsbMassStorage => usb_mass_storage(to, board),
         Provision::TegraRecovery(how) => tegra(to, board, how),
-        Provision::Netboot => netboot(to),
+        Provision::Netboot(how) => netboot(to, how),
         Provision::VendorTool(tool) => vendor_tool(to, board, *tool),
     }
 }
@@ -175,14 +176,27 @@ fn tegra(to: &mut Builder<'_>, board: &Board, how: &Tegra) {
     to.prove_internal(board);
 }
 
-fn netboot(to: &mut Builder<'_>) {
-    to.wire("network", "the boot files come over it", false);
+fn netboot(to: &mut Builder<'_>, how: &Netboot) {
+    to.wire("tftp", "the boot files come over the network", false);
+    if how.root == NetRoot::Medium {
+        to.wire("media.main", "what the OS runs from, behind a mux", false);
+    }
     to.power("power-off", false);
-    to.configure_copy();
-    to.step("serve", Act::Serve, Shows::Nothing, ENUMERATE, Redo::Step);
+    match how.root {
+        NetRoot::Memory => to.configure_copy(),
+        NetRoot::Medium => {
+            to.medium("main-to-host", Side::Host);
+            to.write(Payload::Image);
+        }
+    }
+    let boxed = || Box::new(how.clone());
+    to.step("serve", Act::Serve { how: boxed() }, Shows::Nothing, ENUMERATE, Redo::Step);
+    if how.root == NetRoot::Medium {
+        to.medium("main-to-dut", Side::Dut);
+    }
     to.power("power-on", true);
-    to.step("dialogue", Act::Dialogue, Shows::Answer, ENUMERATE, Redo::Start);
-    to.step("fetch", Act::AwaitFetch, Shows::Fetched, FETCH, Redo::Start);
+    to.step("dialogue", Act::Dialogue { how: boxed() }, Shows::Answer, FETCH, Redo::Start);
+    to.step("fetch", Act::AwaitFetch, Shows::Fetched, ENUMERATE, Redo::Start);
 }
 
 fn vendor_tool(to: &mut Builder<'_>, board: &Board, tool: VendorTool) {

@@ -77,26 +77,31 @@ fn the_example_of_adding_an_os_is_accepted() {
 /// The page's board is accepted, and what the page says of it is so.
 #[test]
 fn the_example_of_porting_a_board_is_accepted() {
-    let [board, rig] = &blocks("porting-a-board.md")[..] else { panic!("two blocks") };
+    let [board, rig, netboot, bench] = &blocks("porting-a-board.md")[..] else { panic!("four blocks") };
     let place = tempfile::tempdir().unwrap();
     std::fs::create_dir(place.path().join("catalogue")).unwrap();
     std::fs::write(place.path().join("catalogue/my-gateway.yaml"), board).unwrap();
+    std::fs::write(place.path().join("catalogue/my-board.yaml"), netboot).unwrap();
     let own = Catalogue::with_paths(&[place.path().to_owned()]).unwrap();
     let found = own.resolved("my-gateway").unwrap();
     let told = shakedown_boards::explain(&found);
     assert!(told.contains("Provisioning: sd-card") && told.contains("boot loader      *unknown*"), "{told}");
 
-    // The slot that is installed can be.
-    let file = place.path().join("desk.yaml");
-    std::fs::write(&file, format!("rig: desk\n{rig}")).unwrap();
-    let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
-    let slot = &rig.doc.value.slots["box"];
-    let board = rig.board(&Catalogue::embedded(), "box", slot).unwrap_or_else(|error| panic!("{error}"));
-    rig.check("box", slot, &board).unwrap_or_else(|error| panic!("{error}"));
-    let procedure = slot::procedure("box", slot, &board);
-    let procedure = procedure.unwrap_or_else(|error| panic!("{error}"));
-    shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{why}"));
-    assert!(shakedown_runner::own_storage(&procedure));
+    // The slots that are installed, and told what to boot, can be.
+    let executed = |text: &str, name: &str| {
+        let file = place.path().join("desk.yaml");
+        std::fs::write(&file, text).unwrap();
+        let rig = Rig::find(Some(&file)).unwrap_or_else(|error| panic!("{error}"));
+        let slot = &rig.doc.value.slots[name];
+        let board = rig.board(&own, name, slot).unwrap_or_else(|error| panic!("{error}"));
+        rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+        let procedure = slot::procedure(name, slot, &board);
+        let procedure = procedure.unwrap_or_else(|error| panic!("{error}"));
+        shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{why}"));
+        procedure
+    };
+    assert!(shakedown_runner::own_storage(&executed(&format!("rig: desk\n{rig}"), "box")));
+    assert!(shakedown_runner::netboots(&executed(bench, "one")));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::{BadSpec, StageSpec};
 use crate::ids::{Capability, Sha};
+use crate::netboot::Netboot;
 
 /// A CPU architecture, by its name in balena's contracts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,7 +58,7 @@ pub enum Provision {
     /// NVIDIA's recovery mode over USB.
     TegraRecovery(Tegra),
     /// The boot loader takes everything over the network.
-    Netboot,
+    Netboot(Netboot),
     /// A vendor's program writes the board.
     VendorTool(VendorTool),
 }
@@ -72,7 +73,7 @@ impl Provision {
             Self::UsbBoot(_) => "usb-boot",
             Self::UsbMassStorage => "usb-mass-storage",
             Self::TegraRecovery(_) => "tegra-recovery",
-            Self::Netboot => "netboot",
+            Self::Netboot(_) => "netboot",
             Self::VendorTool(_) => "vendor-tool",
         }
     }

@@ -39,7 +39,9 @@ pub use image::ImageRef;
 pub use journal::{Entry, JournalWriter};
 pub use ledger::Ledger;
 pub use line::{Fence, Guarded, Level, Limits, Line, NoFence, Proof, SeenBy};
-pub use netboot::{BootFile, Came, Fetch, Serving, Tftp};
+pub use netboot::{
+    BootFile, Came, Fetch, Loader, LoaderNet, NetFile, NetRoot, Netboot, Order, Prompt, Serving, Tftp,
+};
 pub use outcome::{Blame, ExitCode, Outcome};
 pub use procedure::{Act, Payload, Procedure, ProvStep, Redo, Shows};
 pub use profile::OsProfile;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::netboot::Netboot;
 use crate::storage::Side;
 
 /// All steps from a slot in any state to a medium that holds the image and waits for power.
@@ -101,9 +102,15 @@ pub enum Act {
         keys: String,
     },
     /// The rig host serves the image's boot files over the network.
-    Serve,
-    /// The boot loader is told over the console where to take them from.
-    Dialogue,
+    Serve {
+        /// Which, and what the boot loader will be told.
+        how: Box<Netboot>,
+    },
+    /// The boot loader is told over the console to take them, and to boot them.
+    Dialogue {
+        /// What it is told.
+        how: Box<Netboot>,
+    },
     /// The boot loader takes all of them.
     AwaitFetch,
     /// The DUT powers itself off.
@@ -186,6 +193,10 @@ impl Redo {
     }
 }
 
+fn joined<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn side(to: Side) -> &'static str {
     match to {
         Side::Host => "the rig host",
@@ -215,8 +226,8 @@ impl fmt::Display for Act {
             Self::CheckTool { name } => write!(f, "look whether {name} is there, and which version it is"),
             Self::Tool { name, does } => write!(f, "run {name}: {does}"),
             Self::Keys { keys } => write!(f, "press keys: {keys}"),
-            Self::Serve => f.write_str("serve the boot files over TFTP"),
-            Self::Dialogue => f.write_str("tell the boot loader to boot from the network"),
+            Self::Serve { how } => write!(f, "serve over TFTP: {}", joined(&how.files)),
+            Self::Dialogue { how } => write!(f, "tell the boot loader: {}", joined(&how.orders())),
             Self::AwaitFetch => f.write_str("wait until the boot files were fetched"),
             Self::AwaitOff => f.write_str("wait until the DUT powers itself off"),
             Self::Drain => f.write_str("let the capacitors drain"),
@@ -241,8 +252,8 @@ impl fmt::Display for Shows {
             Self::Enumerated => "a device on the bus that was not there before",
             Self::ToolReport => "the tool says that it wrote; its exit code alone is no proof",
             Self::Version => "the version that it tells is the one that the rig file demands",
-            Self::Answer => "the boot loader's answer on the console",
-            Self::Fetched => "the files were fetched to their end",
+            Self::Answer => "the boot loader's answers: each command done, each file of its length",
+            Self::Fetched => "the server saw the last block of each acknowledged",
             Self::Off => "link, current or console say off, and stay so",
             Self::Elapsed => "the time passed with the supply proven off",
             Self::Running => "the running system names its root medium and the image's version",

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::Fut;
 use crate::board::Board;
 use crate::case::LoginTry;
-use crate::console::{Console, ConsoleLog};
-use crate::fault::Rig;
+use crate::console::{Console, ConsoleLog, Cursor};
+use crate::fault::{Fault, InfraKind, Rig};
 use crate::ids::Capability;
 use crate::line::Guarded;
+use crate::netboot::{Loader, Prompt, Tftp};
 use crate::profile::LoginProfile;
 use crate::shell::{Shell, ShellError};
 use crate::storage::Storage;
@@ -126,6 +127,20 @@ pub trait Shells: Send + Sync {
         how: LoginTry,
         by: &'a Deadline,
     ) -> Fut<'a, Result<bool, ShellError>>;
+    /// Waits for a boot loader's countdown in what comes after `since`, ends it, and sees its prompt.
+    /// A fault where no DUT has a boot loader.
+    fn interrupt<'a>(
+        &'a self,
+        console: &'a Console,
+        loader: &'a Loader,
+        since: Cursor,
+        by: &'a Deadline,
+    ) -> Fut<'a, Rig<Box<dyn Prompt>>> {
+        let _ = (console, since, by);
+        let fault = Fault::new(InfraKind::Config, "shells", "speak with", "the boot loader")
+            .expected(format!("somebody who waits for `{}`", loader.countdown), "nobody: there is none here");
+        Box::pin(async { Err(fault) })
+    }
     /// Logs in on the console.
     fn login<'a>(
         &'a self,
@@ -156,6 +171,8 @@ pub struct Slot {
     pub network: Option<Arc<dyn Network>>,
     /// What the rig host serves.
     pub services: Option<Arc<dyn Services>>,
+    /// Who gives boot files to the DUT.
+    pub tftp: Option<Arc<dyn Tftp>>,
     /// The screen.
     pub capture: Option<Arc<dyn Capture>>,
     /// Signs of life from outside.

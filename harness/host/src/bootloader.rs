@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use shakedown_console::{Finder, Patterns};
 use shakedown_core::{
-    Console, Cursor, Deadline, Fault, InfraKind, Matcher, Rig, ShellError, Unreachable, WaitEnd,
+    Console, Cursor, Deadline, Fault, Fut, InfraKind, Loader, Matcher, Prompt, Rig, ShellError, Unreachable,
+    WaitEnd,
 };
 
 use crate::console_login::typing::{Typist, send};
@@ -23,28 +24,6 @@ const PIECE: usize = 8;
 /// Words that the echo of the line that makes them does not hold whole.
 const DONE: &str = "did:yes";
 const NOT_DONE: &str = "did:no";
-
-/// How a boot loader is spoken with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loader {
-    /// A byte regex of its countdown.
-    pub countdown: String,
-    /// The key that ends it.
-    pub key: Vec<u8>,
-    /// A byte regex of its prompt, at the end of what it has said.
-    pub prompt: String,
-}
-
-impl Loader {
-    /// U-Boot as its own configuration has it.
-    pub fn u_boot() -> Self {
-        Self {
-            countdown: "Hit any key to stop autoboot".to_owned(),
-            key: b" ".to_vec(),
-            prompt: "=> $".to_owned(),
-        }
-    }
-}
 
 /// A boot loader that waits for a line.
 #[derive(Debug)]
@@ -91,7 +70,7 @@ impl Dialogue {
         seen.map_err(|end| ended("interrupt", "its countdown", end))?;
         let dialogue = Self { console: console.clone(), prompt, typist: Typist::in_pieces(PIECE) };
         let mut from = console.log.here();
-        send(console, &loader.key, by).await.map_err(untyped)?;
+        send(console, loader.key.as_bytes(), by).await.map_err(untyped)?;
         let answer = by.child("the boot loader's prompt", PROMPT);
         dialogue.prompted("interrupt", &mut from, &answer).await?;
         Ok(dialogue)
@@ -116,36 +95,51 @@ impl Dialogue {
         // Its first line is the echo.
         Ok(said.split_once('\n').map_or("", |(_, answer)| answer).trim().to_owned())
     }
+}
 
-    /// Has a command run that must say itself that it did what it should; returns what it said.
-    pub async fn must(&mut self, command: &str, by: &Deadline) -> Rig<String> {
-        // In the echo the words are torn by quotes.
-        let line = format!("if {command}; then echo did:'yes'; else echo did:'no'; fi");
-        let said = self.run(&line, by).await?;
-        if let Some(said) = said.strip_suffix(DONE) {
-            return Ok(said.trim_end().to_owned());
-        }
-        let said = said.strip_suffix(NOT_DONE).unwrap_or(&said).trim_end();
-        Err(fault("run").expected(format!("`{command}` to succeed"), format!("`{said}`")))
+impl Prompt for Dialogue {
+    fn must<'a>(&'a mut self, command: &'a str, by: &'a Deadline) -> Fut<'a, Rig<String>> {
+        Box::pin(async move {
+            // In the echo the words are torn by quotes.
+            let line = format!("if {command}; then echo did:'yes'; else echo did:'no'; fi");
+            let said = self.run(&line, by).await?;
+            if let Some(said) = said.strip_suffix(DONE) {
+                return Ok(said.trim_end().to_owned());
+            }
+            let said = said.strip_suffix(NOT_DONE).unwrap_or(&said).trim_end();
+            Err(fault("run").expected(format!("`{command}` to succeed"), format!("`{said}`")))
+        })
     }
 
-    /// Sets a variable, and reads it again.
-    pub async fn set(&mut self, name: &str, value: &str, by: &Deadline) -> Rig<()> {
-        let plain = |c: char| c.is_ascii_graphic() && c != '\'' || c == ' ';
-        if value.is_empty() || !value.chars().all(plain) {
-            return Err(Fault::new(InfraKind::Config, "boot loader", "set", name)
-                .expected("printable ASCII without a quote", format!("{value:?}")));
-        }
-        self.run(&format!("setenv {name} '{value}'"), by).await?;
-        let got = self.run(&format!("printenv {name}"), by).await?;
-        let wanted = format!("{name}={value}");
-        if got == wanted { Ok(()) } else { Err(fault("set a variable of").expected(wanted, got)) }
+    fn set<'a>(&'a mut self, name: &'a str, value: &'a str, by: &'a Deadline) -> Fut<'a, Rig<()>> {
+        Box::pin(async move {
+            let plain = |c: char| c.is_ascii_graphic() && c != '\'' || c == ' ';
+            if value.is_empty() || !value.chars().all(plain) {
+                return Err(Fault::new(InfraKind::Config, "boot loader", "set", name)
+                    .expected("printable ASCII without a quote", format!("{value:?}")));
+            }
+            self.run(&format!("setenv {name} '{value}'"), by).await?;
+            let got = self.get(name, by).await?;
+            if got == value {
+                return Ok(());
+            }
+            Err(fault("set a variable of").expected(format!("{name}={value}"), format!("{name}={got}")))
+        })
     }
 
-    /// Types the line that leaves it: what the console says from the returned place on is another's.
-    pub async fn leave(mut self, line: &str, by: &Deadline) -> Rig<Cursor> {
-        let from = self.console.log.here();
-        self.typist.line(&self.console, line, by).await.map_err(untyped)?;
-        Ok(from)
+    fn get<'a>(&'a mut self, name: &'a str, by: &'a Deadline) -> Fut<'a, Rig<String>> {
+        Box::pin(async move {
+            let said = self.run(&format!("printenv {name}"), by).await?;
+            let value = said.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+            Ok(value.unwrap_or_default().to_owned())
+        })
+    }
+
+    fn leave<'a>(mut self: Box<Self>, line: &'a str, by: &'a Deadline) -> Fut<'a, Rig<Cursor>> {
+        Box::pin(async move {
+            let from = self.console.log.here();
+            self.typist.line(&self.console, line, by).await.map_err(untyped)?;
+            Ok(from)
+        })
     }
 }

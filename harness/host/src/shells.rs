@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use shakedown_core::case::LoginTry;
 use shakedown_core::profile::LoginProfile;
-use shakedown_core::{Console, Deadline, Fut, Shell, ShellError, Shells, SshTarget};
+use shakedown_core::{
+    Console, Cursor, Deadline, Fut, Loader, Prompt, Rig, Shell, ShellError, Shells, SshTarget,
+};
 
+use crate::bootloader::Dialogue;
 use crate::{ConsoleShell, SshShell, ssh};
 
 /// Nobody's password: whoever lets this in lets everybody in.
@@ -43,6 +46,19 @@ impl Shells for HostShells {
                 LoginTry::UnknownKey => ssh::try_unknown_key(&target, by).await?,
             };
             Ok(came.let_in)
+        })
+    }
+
+    fn interrupt<'a>(
+        &'a self,
+        console: &'a Console,
+        loader: &'a Loader,
+        since: Cursor,
+        by: &'a Deadline,
+    ) -> Fut<'a, Rig<Box<dyn Prompt>>> {
+        Box::pin(async move {
+            let dialogue = Dialogue::interrupt(console, loader, since, by).await?;
+            Ok(Box::new(dialogue) as Box<dyn Prompt>)
         })
     }
 

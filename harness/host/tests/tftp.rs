@@ -22,7 +22,7 @@ fn content(length: usize) -> Vec<u8> {
 fn server(files: &[(&str, &[u8])]) -> TftpServer {
     let file =
         |(name, bytes): &(&str, &[u8])| BootFile { name: (*name).to_owned(), bytes: Arc::from(*bytes) };
-    TftpServer::start(([127, 0, 0, 1], 0).into(), files.iter().map(file).collect()).unwrap()
+    TftpServer::start(([127, 0, 0, 1], 0).into(), &files.iter().map(file).collect::<Vec<_>>()).unwrap()
 }
 
 /// What became of the last request, once it has ended.
@@ -273,11 +273,11 @@ async fn the_port_is_free_as_soon_as_the_server_is_dropped() {
     let client = Client::new();
     client.ask(&first, "\0\x01f\0octet\0");
     assert_eq!(client.block().0, 1);
-    let taken = TftpServer::start(addr, vec![]).unwrap_err();
+    let taken = TftpServer::start(addr, &[]).unwrap_err();
     assert!(taken.to_string().contains(&addr.to_string()), "{taken}");
     // In the middle of a transfer, whose client is told.
     drop(first);
     while client.hear().0[..2] != [0, 5] {}
-    let second = TftpServer::start(addr, vec![]).unwrap();
+    let second = TftpServer::start(addr, &[]).unwrap();
     assert_eq!(second.fetches().unwrap(), []);
 }

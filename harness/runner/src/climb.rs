@@ -9,6 +9,7 @@ use shakedown_core::{
 };
 
 use crate::dut::{LiveDut, stage_measure};
+use crate::netboot;
 
 /// Between two looks at a stage that is seen over the network.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -33,7 +34,7 @@ pub(crate) struct Ascent<'a> {
 pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
     dut.sink.emit(Event::BootStarted { how: ascent.how.to_owned() });
     dut.ascend(ascent.since);
-    let end = dut.waiting.on(watch(dut, ascent, by)).await;
+    let end = dut.waiting.on(led(dut, ascent, by)).await;
     match &end {
         Ok(report) => {
             dut.slot.pace.measured(report.pace);
@@ -52,6 +53,16 @@ pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> 
         Err(_) => {}
     }
     end
+}
+
+/// Watches; where the boot loader must be told what to boot, somebody does meanwhile.
+async fn led(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
+    let Some(served) = dut.net.leads(ascent.since) else { return watch(dut, ascent, by).await };
+    tokio::select! {
+        biased;
+        end = watch(dut, ascent, by) => end,
+        fault = netboot::lead(dut, &served, ascent.since, by) => Err(Cut::Rig(fault)),
+    }
 }
 
 async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {

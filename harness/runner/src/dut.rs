@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::climb::{self, Ascent};
 use crate::identity::Identity;
+use crate::netboot::Net;
 use crate::provision::power_down;
 use crate::waiting::Waiting;
 
@@ -35,10 +36,12 @@ pub(crate) struct LiveDut {
     pub(crate) companions: BTreeMap<String, PathBuf>,
     pub(crate) offers: BTreeSet<Capability>,
     pub(crate) console: Console,
-    /// It boots from a medium of its own, whoever wrote that: the main one stays away.
+    /// It runs from a medium of its own, whoever wrote that, or from none: the main one stays away.
     pub(crate) own_storage: bool,
     /// The tool that wrote that medium, if its own word is all that there is.
     pub(crate) writes_by: Option<String>,
+    /// What is served to its boot loader, if anything is.
+    pub(crate) net: Net,
     /// Known-bad lines, then signs of a start; `None` where a pattern is not valid.
     pub(crate) alarms: Option<Patterns>,
     facts: BTreeMap<String, String>,
@@ -131,6 +134,7 @@ impl LiveDut {
             console,
             own_storage,
             writes_by,
+            net: Net::default(),
             alarms,
             facts,
             state: Mutex::default(),

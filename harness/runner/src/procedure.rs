@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_core::{Act, Payload, Procedure, ProvStep, Side};
+use shakedown_core::{Act, NetRoot, Netboot, Payload, Procedure, ProvStep, Side};
 
 /// The medium that a run writes and boots from.
 const MAIN: &str = "main";
@@ -61,6 +61,12 @@ pub(crate) enum Does {
         /// `vendor:product`.
         id: String,
     },
+    /// The boot files, off the medium that was written, to whoever asks for them.
+    Serve(Box<Netboot>),
+    /// The boot loader is told to take them, and boots.
+    Dialogue,
+    /// All of them were taken.
+    AwaitFetch,
     /// After the boot: the running system says what it runs from.
     ProveInternal(Vec<String>),
 }
@@ -129,6 +135,17 @@ pub(crate) fn writes_by(procedure: &Procedure) -> Option<&str> {
     tool_of(procedure).filter(|_| !written)
 }
 
+/// Whether the DUT runs from no medium at all, but from what came over the network.
+pub fn in_memory(procedure: &Procedure) -> bool {
+    let memory = |act: &Act| matches!(act, Act::Serve { how } if how.root == NetRoot::Memory);
+    procedure.steps.iter().any(|step| memory(&step.act))
+}
+
+/// Whether a boot loader is given what it boots, at each boot anew.
+pub fn netboots(procedure: &Procedure) -> bool {
+    procedure.steps.iter().any(|step| matches!(step.act, Act::Serve { .. }))
+}
+
 /// The works of a procedure, in order. A medium that the DUT boots from goes to it with the boot,
 /// whose first act that is.
 pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
@@ -192,6 +209,9 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
             Act::Output { name, on } => Does::Output { name: name.clone(), on: *on },
             Act::PowerOn => Does::PowerOn,
             Act::AwaitOff => Does::AwaitOff,
+            Act::Serve { how } => Does::Serve(how.clone()),
+            Act::Dialogue { how } if done(&works, &Does::Serve(how.clone())) => Does::Dialogue,
+            Act::AwaitFetch => Does::AwaitFetch,
             Act::Drain => Does::Drain,
             Act::ProveInternal { target } if after.is_empty() => Does::ProveInternal(target.clone()),
             _ => return Err(not_built()),
@@ -227,13 +247,24 @@ fn prove_enough(works: &[Work], payload: Payload) -> Option<&'static str> {
     }
     let written = place(|does| *does == Does::Write);
     let ran = place(|does| *does == Does::PowerOn);
+    let served = place(|does| matches!(does, Does::Serve(_)));
+    let told = place(|does| *does == Does::Dialogue);
+    let fetched = place(|does| *does == Does::AwaitFetch);
+    if [served, told, fetched].iter().any(Option::is_some) {
+        let copied = place(|does| *does == Does::Copy);
+        return in_turn(&[
+            (Some(first), ""),
+            (written.or(copied), "nothing is written"),
+            (served, "nobody serves the boot files"),
+            (ran, "nothing starts the boot loader"),
+            (told, "nobody tells the boot loader what to boot"),
+            (fetched, "nothing shows that the boot files were taken"),
+        ]);
+    }
     let off = place(|does| *does == Does::AwaitOff);
     let shown = place(|does| *does == Does::AwaitMedium);
     let proves = place(|does| matches!(does, Does::ProveInternal(_)));
     let cut = works.iter().rposition(|work| work.does == Does::PowerOff);
-    let in_turn = |steps: &[(Option<usize>, &'static str)]| {
-        steps.windows(2).find(|pair| pair[1].0.is_none_or(|at| Some(at) < pair[0].0)).map(|pair| pair[1].1)
-    };
     let not_on = "nothing switches the DUT on for it";
     let still_on = "nothing shows that the DUT is off before it boots from what was written";
     match (written, tool, payload) {
@@ -277,9 +308,14 @@ fn prove_enough(works: &[Work], payload: Payload) -> Option<&'static str> {
     }
 }
 
+/// The first that is missing, or before the one that it relies on: what that means.
+fn in_turn(steps: &[(Option<usize>, &'static str)]) -> Option<&'static str> {
+    steps.windows(2).find(|pair| pair[1].0.is_none_or(|at| Some(at) < pair[0].0)).map(|pair| pair[1].1)
+}
+
 #[cfg(test)]
 mod tests {
-    use shakedown_core::{Redo, Shows};
+    use shakedown_core::{Loader, NetFile, Redo, Shows};
 
     use super::*;
 
@@ -443,15 +479,57 @@ mod tests {
         assert_eq!(executable(&nothing), Err(NotExecuted::Unproven { what: "nothing is written" }));
     }
 
+    fn netboot(root: NetRoot) -> Procedure {
+        let file = NetFile { role: "boot".into(), path: "/Image".into(), to: "1".into(), size: None };
+        let (loader, files) = (Loader::u_boot(), vec![file]);
+        let (before, variables, boot) = (vec![], vec![], "boot".to_owned());
+        let how = Box::new(Netboot { root, loader, before, variables, files, boot });
+        let mut steps = medium(Payload::Image);
+        let give = steps.pop().unwrap();
+        steps.extend([
+            step("serve", Act::Serve { how: how.clone() }),
+            give,
+            step("power-on", Act::PowerOn),
+            step("dialogue", Act::Dialogue { how }),
+            step("fetch", Act::AwaitFetch),
+        ]);
+        Procedure { kind: "netboot", steps, unknown: vec![] }
+    }
+
+    #[test]
+    fn a_boot_over_the_network_is_executed_step_by_step_and_none_can_be_left_out() {
+        let works = works(&netboot(NetRoot::Medium)).unwrap();
+        let names: Vec<_> = works.iter().map(|work| work.name.as_str()).collect();
+        assert_eq!(
+            names.join(", "),
+            "power off, write image, inject identity, serve, main to dut, power on, dialogue, fetch"
+        );
+        for (id, want) in [
+            ("serve", "nobody serves the boot files"),
+            ("power-on", "nothing starts the boot loader"),
+            ("dialogue", "nobody tells the boot loader what to boot"),
+            ("fetch", "nothing shows that the boot files were taken"),
+        ] {
+            let mut procedure = netboot(NetRoot::Medium);
+            procedure.steps.retain(|step| step.id != id);
+            match (id, executable(&procedure)) {
+                // Without files that are served there is nothing to tell the boot loader.
+                ("serve", Err(NotExecuted::NotBuilt { step, .. })) => assert_eq!(step, "dialogue"),
+                (_, got) => assert_eq!(got, Err(NotExecuted::Unproven { what: want }), "{id}"),
+            }
+        }
+    }
+
     #[test]
     fn what_is_not_built_is_said_before_anything_is_done() {
         let mut procedure = card();
-        procedure.kind = "netboot";
-        procedure.steps.push(step("serve", Act::Serve));
+        let keys = "F10".to_owned();
+        procedure.kind = "flasher";
+        procedure.steps.push(step("keys", Act::Keys { keys }));
         let error = executable(&procedure).unwrap_err().to_string();
         assert_eq!(
             error,
-            "netboot is planned, its execution is not built yet: step `serve` (serve the boot files over TFTP)"
+            "flasher is planned, its execution is not built yet: step `keys` (press keys: F10)"
         );
     }
 }

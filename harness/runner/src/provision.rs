@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cursor, Cut, Deadline, Event, Fault, InfraKind, Level, Mark, Medium, OsProfile, Payload,
-    Proof, Resets, SeenBy, Side, Stop, Storage,
+    BootReport, Cursor, Cut, Deadline, Event, Fault, InfraKind, Level, Mark, Medium, Mono, OsProfile,
+    Payload, Proof, Resets, SeenBy, Side, Stop, Storage,
 };
 use shakedown_media::{
     EditError, FsError, Identity as Identified, ImageSource, Mutable, Select, WriteError, Written,
@@ -269,7 +269,11 @@ pub(crate) async fn configure(
 /// Switches on and watches the way up. The proof of the write is what makes it bootable.
 pub(crate) async fn boot(dut: &LiveDut, provisioned: &Provisioned, how: &str) -> Result<BootReport, Cut> {
     let Provisioned { written: _ } = provisioned;
-    power_up(dut, how).await
+    match dut.net.take_begun() {
+        // Its boot loader was told to boot: it is on its way.
+        Some((since, began)) => ascend(dut, how, since, began).await,
+        None => power_up(dut, how).await,
+    }
 }
 
 async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
@@ -290,6 +294,11 @@ async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
     dut.console.log.mark(&Mark::PowerOn);
     let began = by.clock().now();
     dut.waiting.on(power.set(true, &by)).await?;
+    ascend(dut, how, since, began).await
+}
+
+/// Watches a DUT that was switched on.
+async fn ascend(dut: &LiveDut, how: &str, since: Cursor, began: Mono) -> Result<BootReport, Cut> {
     let whole: Duration = dut.spec.stages.iter().map(|stage| stage.within).sum();
     let by = dut.wait("ready", whole);
     climb::climb(dut, &Ascent { how, since, began, from_power: true, allowed: &Resets::default() }, &by).await

@@ -20,12 +20,12 @@ use crate::folder::RunFolder;
 use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
-use crate::procedure::{Does, Work, installs, own_storage, tool_of, works, writes_by};
+use crate::procedure::{Does, Work, in_memory, installs, own_storage, tool_of, works, writes_by};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
 use crate::tool::{self, Before, Wants};
 use crate::waiting::Waiting;
-use crate::{collect, control, installer, wiring};
+use crate::{collect, control, installer, netboot, wiring};
 
 pub use shakedown_core::ledger::BOOT;
 
@@ -167,7 +167,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         slot,
         profile,
         spec,
-        own_storage: own_storage(&procedure),
+        own_storage: own_storage(&procedure) || in_memory(&procedure),
         writes_by: writes_by(&procedure).map(str::to_owned),
         identity,
         shells,
@@ -347,28 +347,24 @@ async fn provision(
                 written = Some(step(dut, sink, name, work).await?);
             }
             Does::Configure(payload) => {
-                let work = provision::inject(dut, payload, extra, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+                shown(dut, sink, name, provision::inject(dut, payload, extra, within)).await?;
             }
-            Does::Give => {
-                let work = provision::to_dut(dut, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
-            }
+            Does::Give => shown(dut, sink, name, provision::to_dut(dut, within)).await?,
             Does::Output { name: output, on } => {
-                let work = provision::set_output(dut, &output, on, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+                shown(dut, sink, name, provision::set_output(dut, &output, on, within)).await?;
             }
             Does::PowerOn => {
+                let began = dut.console.log.clock().now();
                 let work = async {
                     before = Before::look(dut, wants).await?;
                     installer::start(dut, within).await
                 };
                 since = step(dut, sink, name, work).await?;
+                if dut.net.is_served() {
+                    dut.net.begin(since, began);
+                }
             }
-            Does::CheckTool(tool) => {
-                let work = tool::check(dut, &tool, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
-            }
+            Does::CheckTool(tool) => shown(dut, sink, name, tool::check(dut, &tool, within)).await?,
             Does::Copy => {
                 let work = async {
                     let (copy, provisioned, proof) =
@@ -385,26 +381,18 @@ async fn provision(
                 };
                 step(dut, sink, name, work).await?;
             }
-            Does::AwaitMedium => {
-                let work = tool::await_medium(dut, &before, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
-            }
+            Does::AwaitMedium => shown(dut, sink, name, tool::await_medium(dut, &before, within)).await?,
             Does::AwaitUsb { tool, what, id } => {
-                let work = tool::await_usb(dut, &tool, (&what, &id), &before, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+                shown(dut, sink, name, tool::await_usb(dut, &tool, (&what, &id), &before, within)).await?;
             }
-            Does::AwaitOff => {
-                let work = installer::await_off(dut, since, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
+            Does::Serve(how) => {
+                shown(dut, sink, name, netboot::serve(dut, *how, copy.as_ref(), within)).await?;
             }
-            Does::TakeAway => {
-                let work = installer::take_away(dut, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
-            }
-            Does::Drain => {
-                let work = installer::drain(dut, within);
-                step(dut, sink, name, async { Ok(((), work.await?)) }).await?;
-            }
+            Does::Dialogue => shown(dut, sink, name, netboot::dialogue(dut, since, within)).await?,
+            Does::AwaitFetch => shown(dut, sink, name, netboot::fetched(dut, within)).await?,
+            Does::AwaitOff => shown(dut, sink, name, installer::await_off(dut, since, within)).await?,
+            Does::TakeAway => shown(dut, sink, name, installer::take_away(dut, within)).await?,
+            Does::Drain => shown(dut, sink, name, installer::drain(dut, within)).await?,
             // After the boot.
             Does::ProveInternal(target) => proves = Some((name.to_owned(), target, within)),
         }
@@ -420,6 +408,16 @@ type Proves = Option<(String, Vec<String>, Duration)>;
 
 async fn refuse<T>(dut: &LiveDut, sink: &JournalSink, why: String) -> Result<T, Stopped> {
     step(dut, sink, "plan", async { Err(ProvisionError::Refused(why)) }).await
+}
+
+/// A step that leaves nothing but its proof.
+async fn shown<E: Into<ProvisionError>>(
+    dut: &LiveDut,
+    sink: &JournalSink,
+    name: &str,
+    work: impl Future<Output = Result<String, E>>,
+) -> Result<(), Stopped> {
+    step(dut, sink, name, async { Ok(((), work.await.map_err(Into::into)?)) }).await
 }
 
 async fn step<T>(

@@ -41,6 +41,13 @@ pub(crate) struct Copy {
     path: PathBuf,
 }
 
+impl Copy {
+    /// For whoever reads what it holds.
+    pub(crate) fn open(&self) -> Rig<FileMedium> {
+        FileMedium::open_read_only(&self.path)
+    }
+}
+
 impl Drop for Copy {
     fn drop(&mut self) {
         // One that stays costs room and nothing else.

@@ -83,6 +83,7 @@ pub fn open(doc: &SimulationDoc, request: SlotRequest) -> Rig<Opened> {
         tools: BTreeMap::new(),
         network: Some(Arc::new(Wire(world.clone()))),
         services: None,
+        tftp: None,
         capture: None,
         vitals: Arc::new(Well),
         pace: Arc::default(),

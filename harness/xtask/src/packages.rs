@@ -57,6 +57,7 @@ pub(crate) const TEST: &[&str] = &[
     "curl",
     "tftp-hpa",
     "atftp",
+    "dnsmasq-base",
     // Reads the units of the docs.
     "systemd",
     "pdudaemon",

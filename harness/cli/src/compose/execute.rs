@@ -108,6 +108,7 @@ pub async fn execute(
     let procedure = slot::procedure(job.slot, job.doc, &job.board)?;
     shakedown_runner::executable(&procedure).map_err(CliError::refused)?;
     own_storage_fits(&job, &procedure)?;
+    netboot_fits(&job, &procedure)?;
     let Job { rig, doc, board, chosen, cases, run, cancel, .. } = job;
     let id = format!("{}/{}", rig.doc.value.rig, job.slot);
     let keys = KeyPair::generate()?;
@@ -190,6 +191,20 @@ pub async fn execute(
     let broken = broken.or_else(|| (!path.join("journal.jsonl").exists()).then(|| gone(&path, exit)));
     let kept = ended.kept.map(|kept| (kept, keys.private));
     Ok(Executed { done: Done { exit, ledger, folder: path }, kept, broken })
+}
+
+/// What cannot be done with a boot loader that is told what it boots is refused before anything is made.
+fn netboot_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> {
+    let refuse = |what: &str| Err(CliError::refused(what).hint("leave it out"));
+    if shakedown_runner::netboots(procedure) && job.control.is_some() {
+        return refuse(
+            "--control: the control image's boot files would have to be served, which is not built",
+        );
+    }
+    if shakedown_runner::in_memory(procedure) && job.no_flash {
+        return refuse("--no-flash: there is no medium: the boot files come off a copy of the image");
+    }
+    Ok(())
 }
 
 /// What cannot be done with storage of the board's own is refused before anything is made.

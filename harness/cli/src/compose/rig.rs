@@ -14,7 +14,9 @@ use shakedown_conf::{Document, Loaded, load};
 use shakedown_core::names::is_plain;
 use shakedown_core::{Act, Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
-use shakedown_rigs::{ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, ToolDoc, Wiring};
+use shakedown_rigs::{
+    ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, TftpDriver, ToolDoc, Wiring,
+};
 use shakedown_simulated::SimulationDoc;
 
 use crate::CliError;
@@ -67,6 +69,9 @@ pub struct SlotDoc {
     /// The way to the DUT's network.
     #[serde(default)]
     pub network: Option<NetworkDriver>,
+    /// Who gives boot files to the DUT's boot loader.
+    #[serde(default)]
+    pub tftp: Option<TftpDriver>,
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
@@ -94,6 +99,7 @@ impl SlotDoc {
             consoles: BTreeMap::new(),
             media: BTreeMap::new(),
             network: None,
+            tftp: None,
             limits: BTreeMap::new(),
             tools: BTreeMap::new(),
             ..self
@@ -118,6 +124,7 @@ impl SlotDoc {
             consoles: self.consoles.clone(),
             media: self.media.clone(),
             network: self.network.clone(),
+            tftp: self.tftp.clone(),
             limits: self.limits.clone(),
         })
     }
@@ -130,6 +137,7 @@ impl SlotDoc {
             ("consoles", !self.consoles.is_empty()),
             ("media", !self.media.is_empty()),
             ("network", self.network.is_some()),
+            ("tftp", self.tftp.is_some()),
             ("limits", !self.limits.is_empty()),
         ]
         .into_iter()

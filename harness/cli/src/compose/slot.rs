@@ -65,6 +65,7 @@ fn shape(doc: &SlotDoc) -> Shape {
             media: main(),
             tools,
             network: true,
+            tftp: doc.qemu.as_ref().is_some_and(shakedown_qemu::serves),
             charge: false,
         };
     };
@@ -75,6 +76,7 @@ fn shape(doc: &SlotDoc) -> Shape {
         media: wiring.media.into_keys().collect(),
         tools,
         network: wiring.network.is_some(),
+        tftp: wiring.tftp.is_some(),
         charge: true,
     }
 }

@@ -56,15 +56,22 @@ pub(crate) fn versioned(script: &str) -> Vec<u8> {
 }
 
 fn with_files(script: &str, files: &[(&str, &str)]) -> Vec<u8> {
-    let mut disk = vec![0; (FIRST + FAT) as usize];
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    let mut disk = holding(FAT, &files);
     let code = [&PLAYER[..], script.as_bytes(), HALT.as_bytes()].concat();
     assert!(code.len() <= 440, "the script is {} bytes too long", code.len() - 440);
     disk[..code.len()].copy_from_slice(&code);
+    disk
+}
+
+/// A disk image with nothing but a boot partition `micro-boot` of this size, which holds these files.
+pub(crate) fn holding(fat: u64, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut disk = vec![0; (FIRST + fat) as usize];
     // One active FAT partition.
     disk[446] = 0x80;
     disk[450] = 0x0c;
     disk[454..458].copy_from_slice(&((FIRST / 512) as u32).to_le_bytes());
-    disk[458..462].copy_from_slice(&((FAT / 512) as u32).to_le_bytes());
+    disk[458..462].copy_from_slice(&((fat / 512) as u32).to_le_bytes());
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     let mut label = [b' '; 11];
     label[..10].copy_from_slice(b"MICRO-BOOT");
@@ -72,8 +79,8 @@ fn with_files(script: &str, files: &[(&str, &str)]) -> Vec<u8> {
     fatfs::format_volume(&mut part, fatfs::FormatVolumeOptions::new().volume_label(label)).unwrap();
     part.seek(SeekFrom::Start(0)).unwrap();
     let fs = fatfs::FileSystem::new(part, fatfs::FsOptions::new()).unwrap();
-    for (name, text) in files {
-        fs.root_dir().create_file(name).unwrap().write_all(text.as_bytes()).unwrap();
+    for (name, bytes) in files {
+        fs.root_dir().create_file(name).unwrap().write_all(bytes).unwrap();
     }
     fs.unmount().unwrap();
     disk

@@ -57,25 +57,35 @@ struct Fetches {
 impl TftpServer {
     /// Serves these files on this address. Port 0 is any free one; boot loaders ask port 69, which
     /// only a privileged process gets.
-    pub fn start(addr: SocketAddr, files: Vec<BootFile>) -> Rig<Self> {
-        Self::bind(addr, files).map_err(|error| {
-            let denied = error.kind() == io::ErrorKind::PermissionDenied;
-            let fault = Fault::new(InfraKind::Network, "tftp", "listen on", format!("UDP {addr}"));
-            let fault = fault.because(&error);
-            if !denied {
-                return fault;
-            }
-            fault.hint(format!(
-                "run as root, or allow ports from {PORT} on: sysctl net.ipv4.ip_unprivileged_port_start={PORT}"
-            ))
-        })
+    pub fn start(addr: SocketAddr, files: &[BootFile]) -> Rig<Self> {
+        Self::on_first([addr], files)
     }
 
-    fn bind(addr: SocketAddr, files: Vec<BootFile>) -> io::Result<Self> {
-        let socket = UdpSocket::bind(addr)?;
+    /// The same, on the first of these addresses that nobody has.
+    pub fn on_first(addrs: impl IntoIterator<Item = SocketAddr>, files: &[BootFile]) -> Rig<Self> {
+        let mut fault = Fault::new(InfraKind::Network, "tftp", "listen on", "no address");
+        for addr in addrs {
+            let error = match UdpSocket::bind(addr).and_then(|socket| Self::on(socket, files)) {
+                Ok(server) => return Ok(server),
+                Err(error) => error,
+            };
+            fault =
+                Fault::new(InfraKind::Network, "tftp", "listen on", format!("UDP {addr}")).because(&error);
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                let allow = format!("sysctl net.ipv4.ip_unprivileged_port_start={PORT}");
+                fault = fault.hint(format!("run as root, or allow ports from {PORT} on: {allow}"));
+            }
+            if error.kind() != io::ErrorKind::AddrInUse {
+                break;
+            }
+        }
+        Err(fault)
+    }
+
+    fn on(socket: UdpSocket, files: &[BootFile]) -> io::Result<Self> {
         socket.set_read_timeout(Some(SLICE))?;
         let addr = socket.local_addr()?;
-        let files = files.into_iter().map(|file| (file.name, file.bytes)).collect();
+        let files = files.iter().map(|file| (file.name.clone(), file.bytes.clone())).collect();
         let shared = Arc::new(Shared { files, over: AtomicBool::new(false), fetches: Mutex::default() });
         let own = shared.clone();
         let work = move || std::thread::scope(|scope| listen(&socket, &own, scope));
@@ -136,11 +146,8 @@ impl Shared {
 fn listen<'scope>(socket: &'scope UdpSocket, shared: &'scope Shared, scope: &'scope Scope<'scope, '_>) {
     let mut packet = [0; 2048];
     while !shared.is_over() {
-        let (length, client) = match socket.recv_from(&mut packet) {
-            Ok(came) => came,
-            // Mostly that nothing came; the rest is about one packet.
-            Err(_) => continue,
-        };
+        // Mostly an error is that nothing came; the rest is about one packet.
+        let Ok((length, client)) = socket.recv_from(&mut packet) else { continue };
         match Request::parse(&packet[..length]) {
             None => {}
             Some(Request::Refused { name, code, why }) => refuse(socket, shared, &name, client, code, why),

@@ -214,6 +214,7 @@ impl Sim {
             tools: self.tools.clone(),
             network: self.network.then(|| Arc::new(Wire(self.world.clone())) as Arc<dyn Network>),
             services: None,
+            tftp: None,
             capture: None,
             vitals: Arc::new(Healthy),
             pace: Arc::default(),
