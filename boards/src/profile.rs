@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shakedown_conf::{Loaded, Place};
 use shakedown_core::profile::{ConfigProfile, EngineProfile, LoginProfile, SshProfile, UpdateProfile};
-use shakedown_core::{Capability, OsProfile};
+use shakedown_core::{Capability, OsProfile, Seen};
 
 use crate::board::check_word;
 use crate::doc::{FamilyDoc, OsDoc};
@@ -36,6 +36,10 @@ pub(crate) fn resolve(
     let mut origins = Origins::default();
     note_leaves(own, &mut origins);
     let (stages, bad) = boot.finish(&mut origins);
+    if own.value.ssh.authorized_keys.is_some() && !stages.iter().any(|stage| stage.seen == Seen::Shell) {
+        let what = "it is added at a stage with `seen: shell`, and there is none";
+        return Err(own.invalid("ssh.authorized-keys", what).into());
+    }
     let doc = &own.value;
     let profile = OsProfile {
         id: doc.os.clone(),

@@ -54,6 +54,7 @@ shutdown: 90s
 boot:
   stages:
     - { name: login, seen: { console: ['login: '] }, within: 60s }
+    - { name: shell, seen: shell, within: 60s }
 ";
 
 #[test]
@@ -65,6 +66,7 @@ fn an_os_needs_a_way_in_and_what_it_offers() {
     for (text, says) in [
         (OS.replace(login, ""), "without `config` no image takes a key"),
         (OS.replace("/root/.ssh", ".ssh"), "os/mine.yaml:4:47: ssh.authorized-keys: `.ssh/authorized_keys` is no absolute"),
+        (OS.replace("    - { name: shell, seen: shell, within: 60s }\n", ""), "at a stage with `seen: shell`"),
         (OS.replace("shutdown", "offers: [engine]\nshutdown"), "os/mine.yaml:6:10: offers[0]: `engine` is offered"),
         (
             OS.replace("shutdown", "config: { file: c, mounted: /c, keys: { ssh-keys: k } }\nshutdown"),

@@ -90,7 +90,15 @@ impl Probe {
         let dir = tempfile::tempdir().expect("a directory");
         let mark = format!("{TEST}={}", dir.path().display());
         let (name, value) = mark.split_once('=').expect("two parts");
-        let tool = Tool::new("/proc/self/exe").arg(PROBE).arg(how).arg(dir.path()).env(name, value);
+        let own = std::env::current_exe().expect("this program");
+        // Whoever started the tests may ignore an interrupt, and a child takes that over.
+        let tool = Tool::new("env")
+            .arg("--default-signal=INT,TERM,HUP")
+            .arg(own)
+            .arg(PROBE)
+            .arg(how)
+            .arg(dir.path())
+            .env(name, value);
         let piped = tool.start_piped().expect("a probe");
         let ready = dir.path().join("ready");
         while !ready.exists() {

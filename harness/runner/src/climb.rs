@@ -76,7 +76,7 @@ async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<Boot
     let (log, clock) = (dut.console.log.clone(), by.clock().clone());
     let mut keys = HostKeys::new(dut, cursor).map_err(broken)?;
     let mut steps = Vec::new();
-    let mut look: Option<Fut<'_, Option<String>>> = None;
+    let mut look: Option<Fut<'_, Result<Option<String>, Cut>>> = None;
     loop {
         for step in steps.drain(..) {
             match step {
@@ -106,7 +106,7 @@ async fn watch(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<Boot
             },
             saw = async { match &mut look { Some(look) => look.await, None => std::future::pending().await } } => {
                 look = None;
-                if let (Some(saw), Some(stage)) = (saw, awaited) {
+                if let (Some(saw), Some(stage)) = (saw?, awaited) {
                     let pace = dut.slot.pace.factor();
                     let reached = machine.reached(&stage.name, clock.now(), &saw, pace, &mut steps);
                     reached.map_err(|unknown| Cut::Broken(unknown.to_string()))?;
@@ -172,7 +172,7 @@ async fn going_down(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result
 }
 
 /// One look at a stage that the console does not show; `None` means not yet.
-async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Option<String> {
+async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Result<Option<String>, Cut> {
     let look = by.child(stage.name.clone(), ONE_LOOK);
     let saw = match stage.seen {
         Seen::Console(_) => None,
@@ -180,20 +180,22 @@ async fn look_for(dut: &LiveDut, stage: StageSpec, by: &Deadline) -> Option<Stri
             let through = if dut.only_console() { "the console" } else { "SSH" };
             match dut.authorize(&look).await {
                 Ok(()) => dut.usual_shell(&look).await.ok().map(|_| format!("{through} let us in")),
+                // Another look changes neither a driver's fault nor what the DUT answered.
+                Err(cut @ (Cut::Rig(_) | Cut::Broken(_))) => return Err(cut),
                 Err(_) => None,
             }
         }
         Seen::Engine => {
-            let healthy = dut.profile.engine.as_ref()?.healthy.as_str();
-            let ran = dut.quietly(&Cmd::sh(healthy), &look).await.ok()?;
-            ran.exit.is_ok().then(|| "the engine is healthy".to_owned())
+            let healthy = dut.profile.engine.as_ref().map_or("false", |engine| engine.healthy.as_str());
+            let ran = dut.quietly(&Cmd::sh(healthy), &look).await;
+            ran.is_ok_and(|ran| ran.exit.is_ok()).then(|| "the engine is healthy".to_owned())
         }
     };
     if saw.is_none() {
         // Not an error of its own: the stage's deadline says when it is one.
         let _ = by.pause(LOOK_AGAIN, String::new).await;
     }
-    saw
+    Ok(saw)
 }
 
 /// The kernel's own id of the boot that is up; `None` when the shell does not answer.

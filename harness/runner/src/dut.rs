@@ -260,7 +260,10 @@ impl LiveDut {
 
     /// Whether the console is the only way in.
     pub(crate) fn only_console(&self) -> bool {
-        self.slot.network.is_none() && self.profile.login.is_some()
+        let (profile, network) = (&self.profile, self.slot.network.is_some());
+        // Where nothing brings the run's key, SSH lets nobody in.
+        let takes_key = profile.config.is_some() || profile.ssh.authorized_keys.is_some();
+        profile.login.is_some() && !(network && takes_key)
     }
 
     /// The run's key where the SSH server looks for it, once a boot, through the console's login: for an
@@ -274,13 +277,13 @@ impl LiveDut {
         }
         let (file, key) = (quote(file), quote(&self.identity.public_key));
         let line = format!(
-            "umask 077; mkdir -p \"$(dirname {file})\" && {{ grep -qxF {key} {file} 2>/dev/null || \
-             echo {key} >> {file}; }} && grep -cxF {key} {file}"
+            "umask 077; mkdir -p \"$(dirname {file})\" && {{ grep -qxF {key} {file} 2>/dev/null || {{ \
+             [ -z \"$(tail -c 1 {file} 2>/dev/null)\" ] || echo >> {file}; echo {key} >> {file}; }}; }} \
+             && grep -cxF {key} {file}"
         );
         let ran = self.quietly_on_console(&Cmd::sh(line), by).await??;
         if !ran.exit.is_ok() {
             let why = format!("the run's key cannot be put at {file}: {} ({})", ran.text(), ran.exit);
-            self.evidence(Evidence::Note(why.clone()));
             return Err(Cut::Broken(why));
         }
         self.state().authorized = true;

@@ -20,7 +20,7 @@ use crate::folder::RunFolder;
 use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
-use crate::procedure::{Does, Work, in_memory, installs, own_storage, tool_of, works, writes_by};
+use crate::procedure::{Does, Work, in_memory, installs, netboots, own_storage, tool_of, works, writes_by};
 use crate::provision::{self, ProvisionError, Provisioned};
 use crate::sink::JournalSink;
 use crate::tool::{self, Before, Wants};
@@ -163,6 +163,9 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     if installs(&procedure) {
         installer::expects_no_installer(&mut spec, &profile);
     }
+    // Switching again would undo an installer's or a loader's work, and of an OS that says nothing on its
+    // console nothing could be heard.
+    let examine = examine && !own_storage(&procedure) && !netboots(&procedure) && !spec.may_be_silent();
     let parts = Parts {
         slot,
         profile,

@@ -3,7 +3,7 @@
 use std::slice;
 use std::time::Duration;
 
-use shakedown_core::{Dut as _, Evidence, Fault, InfraKind};
+use shakedown_core::{BootFailure, Cut, Dut as _, Evidence, Fault, InfraKind};
 
 use crate::doctor::{Diagnosis, Doctor, Finding};
 use crate::dut::LiveDut;
@@ -16,11 +16,13 @@ pub(crate) const STEP: &str = "examine wiring";
 const AWAKE: Duration = Duration::from_secs(120);
 
 /// Switches, listens and looks, with the image on its medium: without one a good board may be silent.
-/// Ends with everything safe.
+/// Ends with everything safe. Whether a console that says nothing is the board's or the rig's fault is
+/// judged as at any boot.
 pub(crate) async fn examine(dut: &LiveDut) -> Result<((), String), ProvisionError> {
     let clock = dut.console.log.clock().clone();
     let doctor = Doctor { clock, cancel: dut.cancel.clone(), awake: AWAKE, tell: &|_| {} };
     let slots = slice::from_ref(&dut.slot);
+    let since = dut.console.log.here();
     let mut found = doctor.look(slots).await;
     if !dut.cancel.is_cancelled() {
         found.extend(doctor.toggle(slots).await);
@@ -32,6 +34,14 @@ pub(crate) async fn examine(dut: &LiveDut) -> Result<((), String), ProvisionErro
         dut.evidence(Evidence::Note(finding.to_string()));
     }
     match found.iter().find(|finding| finding.diagnosis.is_wrong()) {
+        Some(Finding { diagnosis: Diagnosis::Silent, .. }) => {
+            let stop = doctor.wait("the console's first word", AWAKE).stop("nothing");
+            let (stage, after) = ("first word".to_owned(), "power".to_owned());
+            Err(ProvisionError::dut(
+                Cut::Boot(BootFailure::Late { stage, after, outside: false, stop }),
+                since,
+            ))
+        }
         Some(wrong) => Err(fault(wrong).into()),
         None => Ok(((), told(&found))),
     }
@@ -41,7 +51,8 @@ fn fault(wrong: &Finding) -> Fault {
     match &wrong.diagnosis {
         Diagnosis::Broken(fault) | Diagnosis::DeadMux(fault) => (**fault).clone(),
         diagnosis => {
-            Fault::new(InfraKind::Power, "wiring", "examine", format!("{} {}", wrong.slot, wrong.part))
+            let kind = if wrong.part == "power" { InfraKind::Power } else { InfraKind::Console };
+            Fault::new(kind, "wiring", "examine", format!("{} {}", wrong.slot, wrong.part))
                 .expected("a slot that is wired as its rig file says", diagnosis.to_string())
         }
     }

@@ -111,9 +111,9 @@ async fn wiring_is_looked_at_before_the_first_boot_counts() {
     let (exit, ledger) = mute.run().await;
     assert_eq!(exit, ExitCode::Infra);
     let step = ledger.steps.iter().find(|step| step.name == "examine wiring").unwrap();
+    // A dead boot loader looks like a wire that is not connected.
     let (outcome, blame, _) = step.failed.as_ref().unwrap();
-    assert_eq!(*blame, Blame::Rig);
-    assert!(outcome.headline().contains("no console of the rig speaks"), "{}", outcome.headline());
+    assert_eq!(*blame, Blame::Undetermined, "{}", outcome.headline());
     assert!(ledger.boots.is_empty(), "a boot was watched on a slot that is not wired");
 }
 

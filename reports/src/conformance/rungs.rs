@@ -38,7 +38,7 @@ pub static RUNGS: &[Rung] = &[
     },
     Rung {
         name: "provisioning",
-        title: "the image is on the medium, read back, with this run's identity in it",
+        title: "the image is on the medium, read back, with this run's identity where the OS takes one",
         outputs: &[],
         steps: &["write image", "inject identity"],
         cases: &[],

@@ -85,6 +85,12 @@ impl Card {
         let medium = DirectMedium::open(&found.node, self.driver, &self.endpoint, &found.facts)?;
         // Once more, now that nobody else can take it.
         match present()? {
+            Some(again) if again.facts.number != found.facts.number => {
+                let fault = self.fault(InfraKind::Storage, "open");
+                let (opened, got) =
+                    (format!("{:?}", found.facts.number), format!("{:?}", again.facts.number));
+                return Err(fault.expected(format!("device {opened}, which was opened"), got).into());
+            }
             Some(again) => self.admit(&again.facts)?,
             None => return Ok(None),
         }

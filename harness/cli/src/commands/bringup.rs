@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// A file that belongs to the image, as ROLE=FILE (update, update-broken-init …; repeatable).
     #[arg(long = "companion", value_name = "ROLE=FILE")]
     pub(super) companions: Vec<String>,
-    /// Only this rung (repeatable): power, provisioning, boot, console, shells, storage …
+    /// Only this rung (repeatable): wiring, power, provisioning, boot, console, shells, storage …
     #[arg(long, value_name = "RUNG")]
     only: Vec<String>,
     /// Leave out the rungs that passed already, for the same image and descriptor.

@@ -63,7 +63,9 @@ pub(crate) fn render(ledger: &Ledger, folder: &Path) -> Result<(), CliError> {
     let mut failed = None;
     shakedown_reports::render_all(ledger, &extras(folder), &mut |name, bytes| {
         let path = folder.join(name);
-        if let Err(error) = std::fs::write(&path, bytes) {
+        // Whole, or not there: a killed harness leaves no half of a report.
+        let new = folder.join(format!("{name}.new"));
+        if let Err(error) = std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path)) {
             failed.get_or_insert(format!("cannot write {}: {error}", path.display()));
         }
     });

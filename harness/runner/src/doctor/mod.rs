@@ -15,6 +15,8 @@ use std::time::Duration;
 use shakedown_core::{Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Provision, Side, Slot};
 use tokio_util::sync::CancellationToken;
 
+use crate::thread::on_thread;
+
 /// A part answers a question within this.
 const LOOK: Duration = Duration::from_secs(30);
 /// A program says its version at once; one in a container may have to be unpacked first.
@@ -232,12 +234,14 @@ impl Doctor<'_> {
                 }
                 if side == Side::Host {
                     let mut open = medium.open(&by).await?;
-                    let mut first = vec![0; open.len().min(4096) as usize];
-                    let fault = |error: &std::io::Error| {
-                        Fault::new(InfraKind::Medium, medium.driver(), "read", medium.endpoint())
-                            .because(error)
+                    let read = move || {
+                        let mut first = vec![0; open.len().min(4096) as usize];
+                        open.read_at(0, &mut first)
                     };
-                    open.read_at(0, &mut first).map_err(|error| fault(&error))?;
+                    on_thread("first read", &by, String::new, read).await?.map_err(|error| {
+                        Fault::new(InfraKind::Medium, medium.driver(), "read", medium.endpoint())
+                            .because(&error)
+                    })?;
                 }
             }
             Ok(())
