@@ -142,9 +142,12 @@ async fn lies() {
     // The same version, of an earlier run.
     let place = place("lies", "1", "1.0.0").await;
     let (ran, run) = run(&place).await;
-    // What was there before boots, and is seen for what it is.
-    assert_eq!(run.case(BOOT).outcome, Some(Outcome::Pass), "{}", ran.all());
-    let (outcome, blame, _) = run.step("prove internal").failed.clone().expect("it is another one");
+    // What was there before boots, and is seen for what it is: that boot is none of this image.
+    let (outcome, blame, because) = run.step("prove internal").failed.clone().expect("it is another one");
+    let boot = run.case(BOOT);
+    let ended = (boot.outcome.clone(), boot.blame, boot.because.clone());
+    assert_eq!(ended, (Some(outcome.clone()), Some(blame), Some(because)), "{}", ran.all());
+    assert!(run.ledger.boots.iter().any(|boot| matches!(boot.end, Some(Ok(_)))), "it came up: {}", ran.all());
     assert_eq!((outcome.word(), blame.word()), ("infra", "rig"), "{outcome:?}");
     assert!(outcome.headline().contains("expected uuid"), "{}", outcome.headline());
     let blocked = Outcome::Blocked { by: "prove internal".into() };

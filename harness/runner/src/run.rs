@@ -205,15 +205,15 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     };
     let halted = match provisioned.await {
         Ok((provisioned, proves)) => {
-            let climbed = climb(&dut, &sink, &folder, &mut executor, &provisioned, &mut control).await;
-            match climbed {
-                Ok(()) => prove_and_run(&dut, &sink, &mut executor, proves, &cases).await,
+            let up = (&provisioned, proves);
+            match climb(&dut, &sink, &folder, &mut executor, up, &mut control).await {
+                Ok(()) => executor.run(&cases).await,
                 Err(halt) => Err(halt),
             }
         }
         Err(Stopped::Interrupted) => Err(Halt::Interrupted),
         Err(Stopped::Journal) => Err(Halt::Journal),
-        Err(Stopped::Failed(step)) => {
+        Err(Stopped::Failed(step, _)) => {
             executor.blocked = Some(step);
             executor.run(&cases).await
         }
@@ -296,7 +296,8 @@ fn plan(dut: &LiveDut, cases: Vec<Arc<dyn Case>>) -> Vec<Arc<dyn Case>> {
 enum Stopped {
     Interrupted,
     Journal,
-    Failed(String),
+    /// The step, and what was decided about it.
+    Failed(String, Box<Decision>),
 }
 
 /// Executes the procedure step by step, with the times that it gives each.
@@ -434,7 +435,7 @@ async fn step<T>(
     sink.emit(Event::StepStarted { step: name.into() });
     let ended = work.await;
     let took = clock.now().since(began);
-    let (outcome, blame, because) = match ended {
+    let decision = match ended {
         Ok((value, proof)) => {
             sink.emit(Event::StepEnded { step: name.into(), proof, took });
             return sink.health().map(|()| value).map_err(|_| Stopped::Journal);
@@ -443,7 +444,7 @@ async fn step<T>(
         Err(ProvisionError::Refused(why)) => {
             let failure =
                 Failure::new("the image was refused", "an image that can be written and proven", why);
-            (Outcome::Fail(failure), Blame::Image, "image-refused")
+            Decision { outcome: Outcome::Fail(failure), blame: Blame::Image, because: "image-refused" }
         }
         Err(ProvisionError::NotHeld(why)) => {
             let failure = Failure::new(
@@ -451,24 +452,22 @@ async fn step<T>(
                 "a medium that an earlier run wrote with this image",
                 why,
             );
-            (Outcome::Fail(failure), Blame::Image, "image-not-held")
+            Decision { outcome: Outcome::Fail(failure), blame: Blame::Image, because: "image-not-held" }
         }
         Err(ProvisionError::Fault(fault)) => {
-            let Decision { outcome, blame, because } =
-                adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy());
-            (outcome, blame, because)
+            adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy())
         }
         Err(ProvisionError::Dut(ended)) => {
             let (cut, since) = *ended;
-            let Decision { outcome, blame, because } = adjudicate(&cut, &observe(dut, since).await);
-            (outcome, blame, because)
+            adjudicate(&cut, &observe(dut, since).await)
         }
     };
     if dut.cancel.is_cancelled() {
         return Err(Stopped::Interrupted);
     }
+    let Decision { outcome, blame, because } = decision.clone();
     sink.emit(Event::StepFailed { step: name.into(), outcome, blame, because: because.into(), took });
-    Err(Stopped::Failed(name.to_owned()))
+    Err(Stopped::Failed(name.to_owned(), Box::new(decision)))
 }
 
 fn fail_step(sink: &JournalSink, step: &str, outcome: Outcome, blame: Blame, because: &str) {
@@ -477,12 +476,14 @@ fn fail_step(sink: &JournalSink, step: &str, outcome: Outcome, blame: Blame, bec
     sink.emit(Event::StepFailed { step, outcome, blame, because, took });
 }
 
+/// Up to ready. What a tool or an installer left behind is proven by what booted, before the boot counts as
+/// one of the image under test and before anything is asked about it.
 async fn climb(
     dut: &Arc<LiveDut>,
     sink: &Arc<JournalSink>,
     folder: &RunFolder,
     executor: &mut Executor<'_>,
-    provisioned: &Provisioned,
+    (provisioned, proves): (&Provisioned, Proves),
     control: &mut Control,
 ) -> Result<(), Halt> {
     let case = CaseId(BOOT.into());
@@ -491,42 +492,38 @@ async fn climb(
     let (began, since) = (clock.now(), dut.console.log.here());
     let booted = provision::boot(dut, provisioned, "power-on").await;
     let took = clock.now().since(began);
-    let (mut outcome, mut blame, mut because, mut console) = (Outcome::Pass, None, None, Vec::new());
+    let (mut decision, mut console) = (None, Vec::new());
     if let Err(cut) = &booted {
         console = last_lines(&dut.console.log, since, 40);
-        let mut decision = adjudicate(cut, &observe(dut, since).await);
+        let mut decided = adjudicate(cut, &observe(dut, since).await);
         collect::screenshot(dut, folder, "screen.png").await;
-        if matches!(decision.outcome, Outcome::Undetermined { .. }) && !dut.cancel.is_cancelled() {
-            decision = control::settle(dut, sink, folder, control, decision).await;
+        if matches!(decided.outcome, Outcome::Undetermined { .. }) && !dut.cancel.is_cancelled() {
+            decided = control::settle(dut, sink, folder, control, decided).await;
         }
-        (outcome, blame, because) = (decision.outcome, Some(decision.blame), Some(decision.because));
+        decision = Some(decided);
         executor.blocked = Some(BOOT.into());
+    } else if let Some((name, target, within)) = proves {
+        match shown(dut, sink, &name, installer::prove(dut, &target, within)).await {
+            Ok(()) => {}
+            // The case stays open, as the step does: it is not known what booted.
+            Err(Stopped::Interrupted) => return Err(Halt::Interrupted),
+            Err(Stopped::Journal) => return Err(Halt::Journal),
+            Err(Stopped::Failed(step, decided)) => {
+                console = last_lines(&dut.console.log, since, 40);
+                decision = Some(*decided);
+                executor.blocked = Some(step);
+            }
+        }
     }
+    let (outcome, blame, because) = match decision {
+        None => (Outcome::Pass, None, None),
+        Some(Decision { outcome, blame, because }) => (outcome, Some(blame), Some(because)),
+    };
     sink.emit(ended(&case, outcome, blame, because, took, console));
     if dut.cancel.is_cancelled() {
         return Err(Halt::Interrupted);
     }
     sink.health().map_err(|_| Halt::Journal)
-}
-
-/// What an installer left behind is proven by what booted, before anything is asked about it.
-async fn prove_and_run(
-    dut: &Arc<LiveDut>,
-    sink: &JournalSink,
-    executor: &mut Executor<'_>,
-    proves: Proves,
-    cases: &[Arc<dyn Case>],
-) -> Result<(), Halt> {
-    if let (Some((name, target, within)), None) = (proves, &executor.blocked) {
-        let work = installer::prove(dut, &target, within);
-        match step(dut, sink, &name, async { Ok(((), work.await?)) }).await {
-            Ok(()) => {}
-            Err(Stopped::Interrupted) => return Err(Halt::Interrupted),
-            Err(Stopped::Journal) => return Err(Halt::Journal),
-            Err(Stopped::Failed(step)) => executor.blocked = Some(step),
-        }
-    }
-    executor.run(cases).await
 }
 
 fn ended(

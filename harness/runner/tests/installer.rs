@@ -188,6 +188,13 @@ async fn what_booted_is_believed_only_when_it_is_the_internal_medium_with_this_i
         assert_eq!((exit, blame), (want, blamed), "{headline}");
         assert!(headline.contains(words), "{headline}");
         blocked(&sim, &ledger, "prove internal");
+        let boot = ledger.attempts.iter().find(|attempt| attempt.case.0 == BOOT).unwrap();
+        let (outcome, blame, because) = step(&ledger, "prove internal").failed.clone().unwrap();
+        assert_eq!(
+            (&boot.outcome, boot.blame, &boot.because),
+            (&Some(outcome), Some(blame), &Some(because)),
+            "what booted is not what the installer brought"
+        );
     }
 }
 

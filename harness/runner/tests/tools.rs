@@ -128,6 +128,16 @@ fn the_rig(sim: &Sim, (exit, ledger): &(ExitCode, Ledger), name: &str, words: &[
     assert!(!sim.path("run/image-for-the-tool.img").exists(), "the copy was left behind");
 }
 
+/// What was on the board before came up: its boot is not one of the image.
+#[track_caller]
+fn not_a_pass(ledger: &Ledger) {
+    let boot = &ledger.attempts[0];
+    let (outcome, blame, because) = step(ledger, "prove internal").failed.clone().unwrap();
+    let ended = (boot.outcome.clone(), boot.blame, boot.because.clone());
+    assert_eq!((boot.case.0.as_str(), ended), (BOOT, (Some(outcome), Some(blame), Some(because))));
+    assert!(matches!(ledger.boots.last(), Some(boot) if matches!(boot.end, Some(Ok(_)))), "it came up");
+}
+
 fn booted(ledger: &Ledger) -> bool {
     ledger.attempts.iter().any(|attempt| {
         attempt.case.0 == BOOT && !matches!(attempt.outcome, Some(Outcome::Blocked { .. }) | None)
@@ -198,11 +208,13 @@ async fn a_tool_that_only_says_that_it_wrote_never_passes() {
     let ran = sim.run().await;
     let words = ["expected 1.0.0, got 0.9.0 on mmcblk0", "the tool did not write it"];
     the_rig(&sim, &ran, "prove internal", &words);
+    not_a_pass(&ran.1);
     // The same version, of a run before.
     let sim = board(vendor_tool(), lies);
     std::fs::write(sim.path("internal"), "VERSION_ID=1.0.0").unwrap();
     let ran = sim.run().await;
     the_rig(&sim, &ran, "prove internal", &["expected uuid 00000", "the tool did not bring it"]);
+    not_a_pass(&ran.1);
     // It does not let us in, panics, or does not boot at all: nobody knows what that was.
     let table: [Change; 3] = [
         |world| world.ssh = false,

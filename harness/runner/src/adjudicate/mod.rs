@@ -27,11 +27,13 @@ pub struct Decision {
 /// Decides what came of a case or a step that ended early.
 pub fn adjudicate(cut: &Cut, observed: &Observed) -> Decision {
     let kind = CutKind::of(cut);
-    let row = SYMPTOMS
-        .iter()
-        .find(|row| row.cut.contains(&kind) && row.all.iter().all(|sign| sign.holds(cut, observed)))
-        .unwrap_or(&table::NO_ROW);
-    decide(row, cut, observed)
+    let fits =
+        |row: &&Symptom| row.cut.contains(&kind) && row.all.iter().all(|sign| sign.holds(cut, observed));
+    let mut fit = SYMPTOMS.iter().filter(fits);
+    let first = fit.next().unwrap_or(&table::NO_ROW);
+    // What may be another image is blamed for nothing; a rig that shows itself to be sick is the rig still.
+    let sick = first.all.contains(&Sign::Unproven).then(|| fit.find(|row| row.verdict == Verdict::Infra));
+    decide(sick.flatten().unwrap_or(first), cut, observed)
 }
 
 /// Decides about a case that passed. `None`: nothing on the console speaks against it.

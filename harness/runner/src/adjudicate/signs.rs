@@ -203,7 +203,7 @@ pub enum Sign {
     HostSick,
     /// The rig host had so little CPU that even stretched deadlines are worth nothing.
     Starved,
-    /// Power reads back off.
+    /// Power reads back off, and the DUT did not switch itself off.
     PowerOff,
     /// Power reads back on.
     PowerOn,
@@ -225,7 +225,8 @@ pub enum Sign {
     Rebooted,
     /// The console showed a known-bad line.
     BadLine,
-    /// Only a tool's own word says that the image under test is on the board, and the rig is well otherwise.
+    /// Only a tool's own word says that the image under test is on the board. A row of the rig's that fits
+    /// too goes before the one of this sign.
     Unproven,
     /// The stage that did not come is seen over the network, and the console had shown those before it.
     Outside,
@@ -240,7 +241,9 @@ impl Sign {
             Self::SwitchedOff => observed.vitals.process == ProcessState::Off,
             Self::HostSick => observed.vitals.host.is_some(),
             Self::Starved => observed.vitals.starved >= PaceGauge::MAX,
-            Self::PowerOff => observed.power == Some(Level::Off),
+            Self::PowerOff => {
+                observed.power == Some(Level::Off) && observed.vitals.process != ProcessState::Off
+            }
             Self::PowerOn => observed.power == Some(Level::On),
             Self::ConsoleAlive => observed.console == ConsoleState::Alive,
             Self::ConsoleNeverSpoke => observed.console == ConsoleState::NeverSpoke,
@@ -251,10 +254,7 @@ impl Sign {
             Self::PathMute => *path == NetPath::Mute,
             Self::Rebooted => observed.rebooted.is_some(),
             Self::BadLine => observed.bad.is_some(),
-            Self::Unproven => {
-                let sick = [Self::ProcessDied, Self::HostSick];
-                observed.unproven && !sick.iter().any(|sign| sign.holds(cut, observed))
-            }
+            Self::Unproven => observed.unproven,
             Self::Outside => matches!(cut, Cut::Boot(BootFailure::Late { outside: true, .. })),
         }
     }

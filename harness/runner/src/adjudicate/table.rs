@@ -1,4 +1,5 @@
-//! The table of symptoms. Order matters: the first row that fits decides.
+//! The table of symptoms. Order matters: the first row that fits decides; only the one about a tool's word
+//! gives way to a row of the rig's behind it.
 
 use shakedown_core::{Blame, InfraKind};
 

@@ -198,6 +198,42 @@ fn a_full_disk_fails_with_its_own_words() {
     assert!(!failure.to_string().contains("key"), "{failure}");
 }
 
+/// A tool's word is all there is: the rig's own signs speak first, and no word of what booted is the OS's.
+#[test]
+fn what_a_tool_wrote_unseen_is_the_rig_where_the_rig_is_sick_and_nobody_elses() {
+    type Change = fn(&mut Observed);
+    let table: [(Cut, Change, &str); 10] = [
+        (late(false), |o| o.vitals.process = ProcessState::Died("signal 9".into()), "process-died"),
+        (late(false), |o| o.vitals.host = Some("disk full".into()), "host-sick"),
+        (late(false), |o| o.power = Some(Level::Off), "power-lost"),
+        (late(false), |o| o.vitals.starved = 6.5, "starved"),
+        (late(true), |o| o.path = NetPath::RigDown("no carrier".into()), "no-network-at-boot"),
+        (shell(Unreachable::Hung(stop())), |o| o.path = NetPath::RigDown("down".into()), "rig-network-down"),
+        // The rows between do not speak for the rig, and so not at all.
+        (
+            shell(Unreachable::Hung(stop())),
+            |o| (o.power, o.bad) = (Some(Level::Off), Some(bad(Blame::Os))),
+            "power-lost",
+        ),
+        (shell(Unreachable::Hung(stop())), |o| o.bad = Some(bad(Blame::Os)), "written-by-a-tool"),
+        (
+            late(false),
+            |o| (o.vitals.process, o.power) = (ProcessState::Off, Some(Level::Off)),
+            "written-by-a-tool",
+        ),
+        (late(false), |_| (), "written-by-a-tool"),
+    ];
+    for (cut, change, row) in table {
+        let observed = with(|o| {
+            o.unproven = true;
+            change(o);
+        });
+        let decision = adjudicate(&cut, &observed);
+        assert_eq!(decision.because, row, "{cut:?}");
+        assert!(!matches!(decision.blame, Blame::Os | Blame::Image), "{decision:?}");
+    }
+}
+
 #[test]
 fn what_no_row_knows_is_undetermined() {
     let nothing = with(|o| (o.power, o.console, o.path) = (None, ConsoleState::Quiet, NetPath::Unknown));
