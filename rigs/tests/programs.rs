@@ -136,6 +136,29 @@ async fn what_leaves_its_group_is_ended_by_its_own_command() {
 }
 
 #[tokio::test]
+async fn what_a_tool_that_failed_by_itself_leaves_behind_is_ended_too() {
+    // The one that goes on has left the group before its parent ends.
+    let leaves = "setsid sh -c 'echo $$ > $0.new; mv $0.new $0; exec sleep 1000' \"$2\" & \
+                  until [ -e \"$2\" ]; do sleep 0.05; done; cp \"$2\" left";
+    for end in ["exit 3", "kill -9 $$"] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().display();
+        let more = format!("stop: [sh, -c, 'kill $(cat {place}/$0)', '{{name}}']");
+        let ran = run(folder.path(), &scripted(&format!("{leaves}; {end}"), &more), &by(60)).await;
+        let fault = ran.fault();
+        assert!(fault.stop.is_none() && fault.causes.is_empty(), "{fault:?}");
+        gone(pid(&folder.path().join("left"))).await;
+    }
+    // What a stop says that does not work; and one that did well is not stopped.
+    let folder = tempfile::tempdir().unwrap();
+    let broken = "stop: [sh, -c, 'echo no daemon; exit 1']";
+    let ran = run(folder.path(), &scripted("exit 3", broken), &by(60)).await;
+    assert!(ran.fault().causes.iter().any(|cause| cause.contains("no daemon")), "{:?}", ran.fault());
+    let ran = run(folder.path(), &scripted("echo flashed", broken), &by(60)).await;
+    assert_eq!(ran.ended, Ok("flashed".to_owned()));
+}
+
+#[tokio::test]
 async fn the_version_is_looked_at_and_a_missing_program_is_named() {
     let right = scripted("", "");
     assert_eq!(right.open("flash").unwrap().check(&by(60)).await, Ok("flash 1.2.3".to_owned()));

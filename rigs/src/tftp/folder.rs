@@ -13,8 +13,8 @@ use super::{LoaderDoc, TftpConf, one_address};
 use crate::wiring::WiringProblem;
 
 /// A TFTP server that somebody else runs: the boot files are put into its folder, below the run's own
-/// name, and taken away at the end of the run. It does not say who took what: that is told by the boot
-/// loader alone.
+/// name, and taken away at the end of the run (where shakedown itself is killed they stay: delete them).
+/// It does not say who took what: that is told by the boot loader alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "TftpFolder")]

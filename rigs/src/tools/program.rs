@@ -112,18 +112,21 @@ impl Program {
             [] => None,
             argv => Some(warden::start()?.safe_state(&words.name, argv, STOP)?),
         };
-        match tool.run(by).await {
+        let (ended, leaves_nothing) = match tool.run(by).await {
             Ok(ran) => {
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 said.end();
-                self.judge(&said, &tool, ran.status)
+                (self.judge(&said, &tool, ran.status), ran.status.success())
             }
-            Err(mut fault) => {
-                if fault.stop.is_some() {
-                    fault.causes.extend(self.stop(&stop, by).await.err().map(|left| left.to_string()));
-                }
-                Err(Fault { driver: self.name.clone(), ..fault })
+            Err(fault) => (Err(Fault { driver: self.name.clone(), ..fault }), false),
+        };
+        match ended {
+            // Also one that ended by itself may have left behind what does not end with its processes.
+            Err(mut fault) if !leaves_nothing => {
+                fault.causes.extend(self.stop(&stop, by).await.err().map(|left| left.to_string()));
+                Err(fault)
             }
+            ended => ended,
         }
     }
 
