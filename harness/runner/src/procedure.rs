@@ -162,17 +162,12 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
         let (mut name, mut within) = (step.id.replace('-', " "), step.within);
         let does = match &step.act {
             Act::PowerOff => Does::PowerOff,
-            Act::Switch { medium, to: Side::Host } if medium == MAIN => match after.first() {
-                Some(ProvStep { act: Act::Write { medium, payload: what }, within: time, .. })
+            Act::Switch { medium, to: Side::Host } if medium == MAIN => match after.split_first() {
+                Some((ProvStep { act: Act::Write { medium, payload: what }, within: time, .. }, behind))
                     if medium == MAIN =>
                 {
-                    if after.get(1).map(|step| &step.act) != Some(&Act::ReadBack { medium: MAIN.to_owned() })
-                    {
-                        return Err(NotExecuted::Unproven { what: "what is written is not read back" });
-                    }
-                    rest = &after[2..];
-                    payload = *what;
-                    (name, within) = (written_as(payload).to_owned(), *time);
+                    (payload, within) = (*what, *time);
+                    (name, rest) = written(payload, behind)?;
                     Does::Write
                 }
                 _ if done(&works, &Does::AwaitOff) => Does::TakeAway,
@@ -180,12 +175,8 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
             },
             // The medium is here by itself: no mux gives it.
             Act::Write { medium, payload: what } if medium == MAIN && done(&works, &Does::AwaitMedium) => {
-                if after.first().map(|step| &step.act) != Some(&Act::ReadBack { medium: MAIN.to_owned() }) {
-                    return Err(NotExecuted::Unproven { what: "what is written is not read back" });
-                }
-                rest = &after[1..];
                 payload = *what;
-                written_as(payload).clone_into(&mut name);
+                (name, rest) = written(payload, after)?;
                 Does::Write
             }
             Act::Configure { medium } if medium == Act::COPY => Does::Copy,
@@ -221,11 +212,17 @@ pub(crate) fn works(procedure: &Procedure) -> Result<Vec<Work>, NotExecuted> {
     prove_enough(&works, payload).map_or(Ok(works), |what| Err(NotExecuted::Unproven { what }))
 }
 
-/// The step's name in the journal.
-fn written_as(payload: Payload) -> &'static str {
-    match payload {
+/// A write, which the first step behind it reads back: its name in the journal, and the steps behind both.
+fn written(payload: Payload, behind: &[ProvStep]) -> Result<(String, &[ProvStep]), NotExecuted> {
+    let name = match payload {
         Payload::Image => "write image",
         Payload::Installer => "write installer",
+    };
+    match behind.split_first() {
+        Some((ProvStep { act: Act::ReadBack { medium }, .. }, rest)) if medium == MAIN => {
+            Ok((name.to_owned(), rest))
+        }
+        _ => Err(NotExecuted::Unproven { what: "what is written is not read back" }),
     }
 }
 

@@ -355,12 +355,17 @@ async fn provision(
             }
             Does::Give => shown(dut, sink, name, provision::to_dut(dut, within)).await?,
             Does::Output { name: output, on } => {
-                shown(dut, sink, name, provision::set_output(dut, &output, on, within)).await?;
+                let work = async {
+                    // A cable that feeds the board may be all that it needs to show itself.
+                    before.look(dut, wants).await?;
+                    provision::set_output(dut, &output, on, within).await
+                };
+                shown(dut, sink, name, work).await?;
             }
             Does::PowerOn => {
                 let began = dut.console.log.clock().now();
                 let work = async {
-                    before = Before::look(dut, wants).await?;
+                    before.look(dut, wants).await?;
                     installer::start(dut, within).await
                 };
                 since = step(dut, sink, name, work).await?;
@@ -380,7 +385,7 @@ async fn provision(
             }
             Does::Tool(tool) => {
                 let work = async {
-                    before = Before::look(dut, wants).await?;
+                    before.look(dut, wants).await?;
                     Ok(((), tool::run(dut, folder, &tool, copy.as_ref(), name, within).await?))
                 };
                 step(dut, sink, name, work).await?;

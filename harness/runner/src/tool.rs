@@ -116,25 +116,28 @@ pub(crate) async fn run(
     Ok(format!("{name} ended with success and said `{said}`; what it did is not proven by that"))
 }
 
-/// What of the board was on the rig host before the act that makes it come.
+/// What was on the rig host before the first act that may make the board come: it was off then.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
+    looked: bool,
     medium: Option<Attached>,
     usb: Vec<UsbDevice>,
 }
 
 impl Before {
-    /// Looks, for a procedure that waits for one or both.
-    pub(crate) async fn look(dut: &LiveDut, wants: Wants<'_>) -> Rig<Self> {
+    /// Looks, once, for a procedure that waits for one or both.
+    pub(crate) async fn look(&mut self, dut: &LiveDut, wants: Wants<'_>) -> Rig<()> {
+        if std::mem::replace(&mut self.looked, true) {
+            return Ok(());
+        }
         let by = dut.wait("a look at what is on the rig host", TICK * 100).at_rig_pace();
-        let mut before = Self::default();
         if wants.medium {
-            before.medium = dut.waiting.on(medium(dut)?.attached(&by)).await?;
+            self.medium = dut.waiting.on(medium(dut)?.attached(&by)).await?;
         }
         if let Some(name) = wants.usb {
-            before.usb = dut.waiting.on(tool(dut, name)?.usb(&by)).await?;
+            self.usb = dut.waiting.on(tool(dut, name)?.usb(&by)).await?;
         }
-        Ok(before)
+        Ok(())
     }
 }
 

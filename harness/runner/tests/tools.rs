@@ -12,7 +12,7 @@ use shakedown_core::{
     Attached, Deadline, Effect, ExitCode, Fault, Fut, InfraKind, Ledger, MediumId, OnPercent, Outcome, Rig,
     RigTool, Side, ToolJob, UsbDevice,
 };
-use sim::{GOOD, Sim, World, case, recovery, usb_boot, usual, vendor_tool};
+use sim::{GOOD, Sim, World, case, recovery, usb_boot, usb_mass_storage, usual, vendor_tool};
 
 const BOOT: &str = shakedown_runner::BOOT;
 const UUID: [u8; 32] = [b'0'; 32];
@@ -325,6 +325,23 @@ async fn a_boards_storage_is_written_when_it_is_attached_anew() {
         let written = std::fs::read(sim.path("disk")).unwrap();
         assert!(written.windows(3).any(|part| part == b"sim"), "the run's host name is on it");
     }
+}
+
+/// The cable is enough for it: its disk is there before the supply is switched on.
+#[tokio::test]
+async fn a_storage_that_comes_with_the_cable_is_the_boards_and_no_disk_of_before() {
+    for before in [None, Some(disk(7))] {
+        let sim = board(usb_mass_storage(), |_| ());
+        sim.world().shown = Some(Ok(before));
+        sim.world().switched = |world| world.shown = Some(Ok(Some(disk(8))));
+        let (exit, ledger) = sim.run().await;
+        assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+        assert!(proof(&ledger, "await main").starts_with("attached anew as sdb, disk 8"));
+    }
+    // One that the cable does not bring is still told.
+    let sim = board(usb_mass_storage(), |_| ());
+    sim.world().shown = Some(Ok(Some(disk(7))));
+    the_rig(&sim, &sim.run().await, "await main", &["the disk that was there before"]);
 }
 
 #[tokio::test]

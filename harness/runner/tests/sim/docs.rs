@@ -228,6 +228,13 @@ pub(crate) fn usb_boot() -> Procedure {
     Procedure { kind: "usb-boot", steps: steps.map(step).into(), unknown: Vec::new() }
 }
 
+/// The same for a board that shows its own storage without a tool, fed over the cable by its only output.
+pub(crate) fn usb_mass_storage() -> Procedure {
+    let steps = usb_boot().steps.into_iter();
+    let steps = steps.filter(|step| !["check-tool", "load"].contains(&step.id.as_str()));
+    Procedure { kind: "usb-mass-storage", steps: steps.collect(), unknown: Vec::new() }
+}
+
 /// The same for a board in its recovery mode; with an installer it starts one from its medium.
 pub(crate) fn recovery(installer: bool) -> Procedure {
     let mut steps = vec![step(("check-tool", looks()))];

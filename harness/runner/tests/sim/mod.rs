@@ -24,7 +24,9 @@ use shakedown_media::FileMedium;
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use docs::{ROOT, case, flasher, profile, recovery, sharing, spec, usb_boot, vendor_tool};
+pub(crate) use docs::{
+    ROOT, case, flasher, profile, recovery, sharing, spec, usb_boot, usb_mass_storage, vendor_tool,
+};
 
 /// How much faster than the wall's the DUT's clock goes.
 const FAST: u32 = 20;
@@ -80,6 +82,8 @@ pub(crate) struct World {
     pub(crate) facts: BTreeMap<String, String>,
     /// What is done when the power comes.
     pub(crate) powered: fn(&mut World),
+    /// What is done when another output goes on.
+    pub(crate) switched: fn(&mut World),
     pub(crate) log: Arc<ConsoleLog>,
 }
 
@@ -153,6 +157,7 @@ impl Sim {
             usb: Vec::new(),
             facts: BTreeMap::new(),
             powered: |_| (),
+            switched: |_| (),
             log: Arc::new(ConsoleLog::new(clock.clone())),
         };
         Self {
@@ -295,6 +300,9 @@ impl Line for Output {
                 powered(&mut world);
                 world.start();
             }
+        } else if on {
+            let switched = world.switched;
+            switched(&mut world);
         }
         world.outputs.insert(self.1.clone(), on);
         Box::pin(async { Ok(()) })
