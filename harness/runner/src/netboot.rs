@@ -4,10 +4,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use shakedown_console::{Finder, Patterns};
 use shakedown_core::netboot::fill;
 use shakedown_core::{
-    BootFile, Came, Cursor, Deadline, Fault, Fetch, InfraKind, LoaderNet, Medium, Mono, Netboot, Order, Rig,
-    Serving, Sha, Side,
+    BootFile, Came, Cursor, Deadline, Fault, Fetch, InfraKind, LoaderNet, Matcher, Medium, Mono, Netboot,
+    Order, Rig, Serving, Sha, Side,
 };
 use shakedown_media::{FsError, Select};
 
@@ -282,9 +283,25 @@ pub(crate) async fn fetched(dut: &LiveDut, within: Duration) -> Result<String, F
 /// Leads the boot loader through every boot from `since` on; ends only with a fault.
 pub(crate) async fn lead(dut: &LiveDut, served: &Served, mut since: Cursor, by: &Deadline) -> Fault {
     loop {
-        match tell(dut, served, since, by).await {
+        let led = async {
+            counts_down(dut, served, since, by).await?;
+            tell(dut, served, since, by).await
+        };
+        match led.await {
             Ok((_, left)) => since = left,
             Err(fault) => return fault,
         }
+    }
+}
+
+/// Waits for the next countdown. None may come for as long as an OS takes to come up or to go down:
+/// when that is too long, the boot's stages say so, and so this never ends without one.
+async fn counts_down(dut: &LiveDut, served: &Served, since: Cursor, by: &Deadline) -> Rig<()> {
+    let patterns = Patterns::compile(&[&served.how.loader.countdown])
+        .map_err(|error| fault("see the countdown before").because(&error))?;
+    let (mut cursor, mut finder) = (since, Finder::new(&patterns));
+    match dut.console.log.expect(&mut cursor, &mut finder as &mut dyn Matcher, by).await {
+        Ok(_) => Ok(()),
+        Err(_) => std::future::pending().await,
     }
 }

@@ -2,11 +2,14 @@
 
 mod sim;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use shakedown_core::ledger::Attempt;
 use shakedown_core::{
     Blame, Cmd, Effect, Evidence, ExitCode, Fut, Ledger, Level, NetPath, Outcome, Reboot, SeenBy, Unreachable,
 };
-use sim::{GOOD, ROOT, Sim, case, sharing, usual};
+use sim::{COUNTDOWN, Files, GOOD, ROOT, Sim, case, netboot, sharing, usual};
 
 const BOOT: &str = shakedown_runner::BOOT;
 
@@ -481,4 +484,72 @@ async fn a_medium_that_was_booted_is_proven_without_writing_it() {
     let differs = format!("partition 2 (no label) differs from the image at byte {}", ROOT + 4097);
     assert!(failure.got.contains(&differs) && because == "image-not-held", "{failure:?}");
     assert_eq!(sim.world().boots, 2);
+}
+
+/// Boots over the network at once; what it does when it reboots is the test's.
+fn netbooting() -> Sim {
+    let mut sim = Sim::new();
+    sim.procedure = netboot();
+    sim.tftp = Some(Arc::new(Files));
+    // The board's own stages end long before anything of a second boot is seen.
+    let mut kernel = sim.spec.stages[0].clone();
+    kernel.within = Duration::from_secs(2);
+    sim.board.stages = vec![kernel];
+    let mut world = sim.world();
+    world.facts.insert("filesize".into(), format!("{:x}", b"a kernel".len()));
+    world.says = |boot| if boot == 0 { COUNTDOWN } else { "" };
+    world.left = |world| world.log.append(GOOD.as_bytes());
+    drop(world);
+    sim.cases = vec![case(
+        "reboots",
+        Effect::Reboots,
+        || (),
+        |dut, by| Box::pin(async move { dut.reboot(Reboot::Clean, by).await.map(drop) }),
+    )];
+    sim
+}
+
+#[tokio::test]
+async fn a_slow_reboot_over_the_network_is_led_again_and_is_not_the_rig_s() {
+    const SLOW: Duration = Duration::from_secs(6);
+    let mut sim = netbooting();
+    sim.profile.shutdown = Duration::from_secs(600);
+    for stage in &mut sim.spec.stages {
+        stage.within = Duration::from_secs(600);
+    }
+    {
+        let mut world = sim.world();
+        world.answers = |world, line| {
+            let said = usual(world, line);
+            if line.contains("reboot") {
+                world.later(SLOW, COUNTDOWN);
+                // Slow before the boot loader, and behind it.
+                world.left = |world| world.later(SLOW, GOOD);
+            }
+            said
+        };
+    }
+    let (exit, ledger) = sim.run().await;
+    assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+    assert_eq!((ledger.boots.len(), sim.world().led), (2, 2));
+}
+
+#[tokio::test]
+async fn a_boot_loader_that_is_not_seen_again_is_the_boot_s_and_one_that_cannot_fetch_is_the_rig_s() {
+    let lost = netbooting();
+    let (exit, ledger) = lost.run().await;
+    let (word, because) = judged(&ledger, "::reboots");
+    assert_eq!((exit, word, because.as_str()), (ExitCode::Failed, "fail", "stuck-at-boot"));
+    assert_eq!(lost.world().led, 1);
+    let short = netbooting();
+    short.world().answers = |world, line| {
+        let said = usual(world, line);
+        if line.contains("reboot") {
+            world.facts.insert("filesize".into(), "7".into());
+            world.log.append(COUNTDOWN.as_bytes());
+        }
+        said
+    };
+    let (exit, ledger) = short.run().await;
+    assert_eq!((exit, judged(&ledger, "::reboots")), (ExitCode::Infra, ("infra", "driver-fault".to_owned())));
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use shakedown_core::profile::{ConfigProfile, LoginProfile, SshProfile};
 use shakedown_core::{
     Act, Arch, BadSpec, Blame, Board, BootSpec, Case, CaseId, CaseSpec, Cut, Deadline, Dut, Effect, Fut,
-    OsProfile, Payload, Procedure, ProvStep, Provision, Redo, Seen, Sha, Shows, Side, StageSpec,
+    Loader, NetFile, NetRoot, Netboot, OsProfile, Payload, Procedure, ProvStep, Provision, Redo, Seen, Sha,
+    Shows, Side, StageSpec,
 };
 
 /// The size of the medium.
@@ -265,6 +266,30 @@ pub(crate) fn recovery(installer: bool) -> Procedure {
     steps.push(step(("drain", Act::Drain)));
     steps.push(step(("prove-internal", Act::ProveInternal { target: Vec::new() })));
     Procedure { kind: "tegra-recovery", steps, unknown: Vec::new() }
+}
+
+/// The same for a board whose boot loader takes the kernel over the network.
+pub(crate) fn netboot() -> Procedure {
+    let kernel = NetFile { role: "boot".into(), path: "/kernel".into(), to: "1".into(), size: None };
+    let how = Box::new(Netboot {
+        root: NetRoot::Medium,
+        loader: Loader::u_boot(),
+        before: Vec::new(),
+        variables: Vec::new(),
+        files: vec![kernel],
+        boot: "boot".into(),
+    });
+    let mut steps = written(Payload::Image);
+    steps.extend(
+        [
+            ("serve", Act::Serve { how: how.clone() }),
+            ("power-on", Act::PowerOn),
+            ("dialogue", Act::Dialogue { how }),
+            ("fetch", Act::AwaitFetch),
+        ]
+        .map(step),
+    );
+    Procedure { kind: "netboot", steps, unknown: Vec::new() }
 }
 
 fn looks() -> Act {

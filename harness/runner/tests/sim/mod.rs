@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test uses its own part")]
 
 mod docs;
+mod loader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,18 +16,19 @@ use std::time::{Duration, Instant};
 use shakedown_core::event::RunHead;
 use shakedown_core::profile::LoginProfile;
 use shakedown_core::{
-    Attached, Case, Clock, Cmd, Console, ConsoleLog, ConsoleTx, Deadline, Exit, ExitCode, Fut, Guarded,
-    Ledger, Level, Limits, Line, LoginTry, Medium, Mono, NetPath, Network, NoFence, ProcessState, Ran, Rig,
-    RigTool, Shell, ShellError, Shells, Side, Sink, Slot, SshTarget, Storage, Unreachable, UsbDevice,
-    VitalSigns, Vitals,
+    Attached, Case, Clock, Cmd, Console, ConsoleLog, ConsoleTx, Cursor, Deadline, Exit, ExitCode, Fut,
+    Guarded, Ledger, Level, Limits, Line, Loader, LoginTry, Medium, Mono, NetPath, Network, NoFence,
+    ProcessState, Prompt, Ran, Rig, RigTool, Shell, ShellError, Shells, Side, Sink, Slot, SshTarget, Storage,
+    Tftp, Unreachable, UsbDevice, VitalSigns, Vitals,
 };
 use shakedown_media::FileMedium;
 use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use docs::{
-    ROOT, case, flasher, profile, recovery, sharing, spec, usb_boot, usb_mass_storage, vendor_tool,
+    ROOT, case, flasher, netboot, profile, recovery, sharing, spec, usb_boot, usb_mass_storage, vendor_tool,
 };
+pub(crate) use loader::{COUNTDOWN, Files};
 
 /// How much faster than the wall's the DUT's clock goes.
 const FAST: u32 = 20;
@@ -84,6 +86,9 @@ pub(crate) struct World {
     pub(crate) powered: fn(&mut World),
     /// What is done when another output goes on.
     pub(crate) switched: fn(&mut World),
+    /// What is done when its boot loader is left, and how often it was.
+    pub(crate) left: fn(&World),
+    pub(crate) led: u32,
     pub(crate) log: Arc<ConsoleLog>,
 }
 
@@ -93,6 +98,16 @@ impl World {
         self.started_with.push(self.side);
         (self.boots, self.well) = (self.boots + 1, true);
         self.log.append(said.as_bytes());
+    }
+
+    /// Says this on the console when so much time of the DUT's has passed.
+    pub(crate) fn later(&self, span: Duration, says: &'static str) {
+        let log = self.log.clone();
+        let until = log.clock().now() + span;
+        tokio::spawn(async move {
+            log.clock().sleep_until(until).await;
+            log.append(says.as_bytes());
+        });
     }
 }
 
@@ -117,6 +132,7 @@ type Shared = Arc<Mutex<World>>;
 pub(crate) struct Sim {
     pub(crate) world: Shared,
     pub(crate) cancel: CancellationToken,
+    pub(crate) board: shakedown_core::Board,
     pub(crate) profile: shakedown_core::OsProfile,
     pub(crate) spec: shakedown_core::BootSpec,
     pub(crate) procedure: shakedown_core::Procedure,
@@ -130,6 +146,8 @@ pub(crate) struct Sim {
     pub(crate) examine: bool,
     pub(crate) safe: Level,
     pub(crate) tools: BTreeMap<String, Arc<dyn RigTool>>,
+    /// Who serves boot files.
+    pub(crate) tftp: Option<Arc<dyn Tftp>>,
     /// Bytes of the control image, if there is one.
     pub(crate) control: Option<u64>,
     clock: Arc<dyn Clock>,
@@ -158,11 +176,14 @@ impl Sim {
             facts: BTreeMap::new(),
             powered: |_| (),
             switched: |_| (),
+            left: |_| (),
+            led: 0,
             log: Arc::new(ConsoleLog::new(clock.clone())),
         };
         Self {
             world: Arc::new(Mutex::new(world)),
             cancel: CancellationToken::new(),
+            board: docs::board(),
             profile: profile(),
             spec: spec(),
             procedure: docs::procedure(),
@@ -175,6 +196,7 @@ impl Sim {
             examine: false,
             safe: Level::Off,
             tools: BTreeMap::new(),
+            tftp: None,
             control: None,
             clock,
             dir: tempfile::tempdir().unwrap(),
@@ -211,7 +233,7 @@ impl Sim {
         let disk: Arc<dyn Storage> = Arc::new(Disk(self.path("disk"), self.world.clone()));
         Slot {
             id: "sim/one".into(),
-            board: Arc::new(docs::board()),
+            board: Arc::new(self.board.clone()),
             power: self.power.then(|| guarded("power", self.safe)),
             outputs: BTreeMap::from([("recovery".to_owned(), guarded("recovery", Level::Off))]),
             consoles: BTreeMap::from([("main".to_owned(), console)]),
@@ -219,7 +241,7 @@ impl Sim {
             tools: self.tools.clone(),
             network: self.network.then(|| Arc::new(Wire(self.world.clone())) as Arc<dyn Network>),
             services: None,
-            tftp: None,
+            tftp: self.tftp.clone(),
             capture: None,
             vitals: Arc::new(Healthy),
             pace: Arc::default(),
@@ -374,6 +396,16 @@ impl Shells for Wire {
         _by: &'a Deadline,
     ) -> Fut<'a, Result<bool, ShellError>> {
         Box::pin(async { Ok(false) })
+    }
+
+    fn interrupt<'a>(
+        &'a self,
+        console: &'a Console,
+        loader: &'a Loader,
+        since: Cursor,
+        by: &'a Deadline,
+    ) -> Fut<'a, Rig<Box<dyn Prompt>>> {
+        Box::pin(loader::interrupt(&self.0, console, loader, since, by))
     }
 
     fn login<'a>(
