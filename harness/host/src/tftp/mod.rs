@@ -184,9 +184,10 @@ fn listen<'scope>(socket: &'scope UdpSocket, shared: &'scope Shared, scope: &'sc
 }
 
 fn refuse(socket: &UdpSocket, shared: &Shared, name: &str, client: SocketAddr, code: Code, why: &str) {
+    // Noted first: who has the answer finds the request told of.
+    shared.note(name, client, Came::Failed(why.to_owned()));
     // A client that is gone hears nothing.
     drop(socket.send_to(&packet::error(code, why), client));
-    shared.note(name, client, Came::Failed(why.to_owned()));
 }
 
 fn send(
