@@ -1,11 +1,11 @@
 //! Tools of a rig file: real processes that behave and misbehave. The programs are shell scripts of ours that
 //! print what the vendors' tools print; none of those ran here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shakedown_core::{Deadline, Fault, InfraKind, Pace, RealClock, Rig, Stop, ToolJob};
+use shakedown_core::{Clock, Deadline, Fault, Fut, InfraKind, Mono, Pace, RealClock, Rig, Stop, ToolJob};
 use shakedown_host::group;
 use shakedown_rigs::ToolDoc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,43 @@ use tokio_util::sync::CancellationToken;
 fn by(seconds: u64) -> Deadline {
     let span = Duration::from_secs(seconds);
     Deadline::new("send", span, Pace::Rig, RealClock::start(), CancellationToken::new())
+}
+
+/// Jumps by an hour when the log of the tool in this folder has [`RUNS`] in it: so its time is over then,
+/// however slow the host is.
+#[derive(Debug)]
+struct Jumps {
+    real: Arc<dyn Clock>,
+    log: PathBuf,
+}
+
+const RUNS: &str = "waiting for the board";
+
+impl Clock for Jumps {
+    fn now(&self) -> Mono {
+        let said = std::fs::read(&self.log).unwrap_or_default();
+        let runs = said.windows(RUNS.len()).any(|part| part == RUNS.as_bytes());
+        self.real.now() + Duration::from_secs(if runs { 3600 } else { 0 })
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        self.real.wall()
+    }
+
+    fn sleep_until(&self, at: Mono) -> Fut<'static, ()> {
+        let clock = Self { real: self.real.clone(), log: self.log.clone() };
+        Box::pin(async move {
+            while clock.now() < at {
+                clock.real.sleep_until(clock.real.now() + Duration::from_millis(20)).await;
+            }
+        })
+    }
+}
+
+/// Over when the tool has said [`RUNS`].
+fn until_it_runs(folder: &Path) -> Deadline {
+    let clock = Arc::new(Jumps { real: RealClock::start(), log: folder.join("log") });
+    Deadline::new("send", Duration::from_secs(120), Pace::Rig, clock, CancellationToken::new())
 }
 
 fn doc(yaml: &str) -> ToolDoc {
@@ -109,7 +146,7 @@ fn pid(file: &Path) -> u32 {
 async fn one_that_hangs_is_killed_at_its_deadline_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let script = "sleep 1000 & echo $! > child; echo waiting for the board; wait";
-    let ran = run(folder.path(), &scripted(script, ""), &by(2)).await;
+    let ran = run(folder.path(), &scripted(script, ""), &until_it_runs(folder.path())).await;
     let fault = ran.fault();
     assert!(matches!(fault.stop, Some(Stop::Late(_))), "{fault:?}");
     assert!(fault.to_string().contains("for send; last seen: waiting for the board"), "{fault}");
@@ -121,17 +158,20 @@ async fn one_that_hangs_is_killed_at_its_deadline_with_all_that_it_started() {
 async fn what_leaves_its_group_is_ended_by_its_own_command() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().display();
-    let script = "setsid sh -c 'echo $$ > $0; exec sleep 1000' \"$2\" & sleep 1000";
+    let script =
+        "setsid sh -c 'echo $$ > $0; echo waiting for the board; exec sleep 1000' \"$2\" & sleep 1000";
     let more = format!("stop: [sh, -c, 'kill $(cat {place}/$0)', '{{name}}']");
-    let ran = run(folder.path(), &scripted(script, &more), &by(3)).await;
+    let ran = run(folder.path(), &scripted(script, &more), &until_it_runs(folder.path())).await;
     let fault = ran.fault();
     assert!(fault.stop.is_some() && fault.causes.is_empty(), "{fault:?}");
     let names = std::fs::read_dir(folder.path()).unwrap().flatten();
     let named = names.map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("/shakedown-"));
     gone(pid(&named.expect("a name of its own"))).await;
     // A stop that does not work is told.
-    let ran =
-        run(folder.path(), &scripted("sleep 1000", "stop: [sh, -c, 'echo no daemon; exit 1']"), &by(1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let no_daemon =
+        scripted("echo waiting for the board; sleep 1000", "stop: [sh, -c, 'echo no daemon; exit 1']");
+    let ran = run(folder.path(), &no_daemon, &until_it_runs(folder.path())).await;
     assert!(ran.fault().causes.iter().any(|cause| cause.contains("no daemon")), "{:?}", ran.fault());
 }
 

@@ -17,6 +17,12 @@ fn by(name: &str, seconds: u64) -> Deadline {
     Deadline::new(name, span, Pace::Rig, RealClock::start(), CancellationToken::new())
 }
 
+/// Two runs of these tests on one host do not meet.
+fn own_address(net: u8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, net, high, low)
+}
+
 fn files() -> Vec<BootFile> {
     let file = |name: &str, length: usize| BootFile {
         name: name.to_owned(),
@@ -36,7 +42,7 @@ async fn curl(addr: Ipv4Addr, name: &str, place: &Path) -> Option<Vec<u8>> {
 
 #[tokio::test]
 async fn our_own_server_is_there_while_it_is_held() {
-    let (address, place) = (Ipv4Addr::new(127, 69, 1, 1), tempfile::tempdir().unwrap());
+    let (address, place) = (own_address(70), tempfile::tempdir().unwrap());
     let conf = TftpServe { address, loader: None };
     let tftp: Arc<dyn Tftp> = conf.open((), &by("open", 10)).await.unwrap();
     assert_eq!(tftp.loader(), None);
@@ -57,14 +63,14 @@ async fn our_own_server_is_there_while_it_is_held() {
     }
     // A second one on the same address is told who stands in its way.
     let taken = tftp.serve(files(), &by("serve", 10)).await.err().expect("it is taken");
-    assert!(taken.to_string().contains("127.69.1.1:69"), "{taken}");
+    assert!(taken.to_string().contains(&format!("{address}:69")), "{taken}");
     drop(serving);
     drop(tftp.serve(vec![], &by("serve", 10)).await.unwrap());
 }
 
 #[tokio::test]
 async fn files_lie_in_somebody_else_s_folder_while_they_are_held() {
-    let (address, place) = (Ipv4Addr::new(127, 69, 1, 2), tempfile::tempdir().unwrap());
+    let (address, place) = (own_address(71), tempfile::tempdir().unwrap());
     let folder = place.path().join("tftp");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("theirs"), "theirs").unwrap();

@@ -55,7 +55,7 @@ provision:
     boot: 'booti ${{kernel_addr_r}} ${{ramdisk_addr_r}}:${{ramdisk_size}} ${{fdtcontroladdr}}'
 boot:
   stages:
-    - {{ name: kernel, within: 20s }}
+    - {{ name: kernel, within: 120s }}
 "
     )
 }
@@ -197,7 +197,7 @@ async fn silent() {
 async fn no_countdown() {
     let loader = "\n    loader: { countdown: Press ESC, key: ' ', prompt: '=> $' }";
     // So long the board has to its kernel.
-    let board = board("", loader).replace("within: 20s", "within: 3s");
+    let board = board("", loader).replace("within: 120s", "within: 3s");
     let (ran, run) = provision(&place(&board, &unbootable())).await;
     failed_with(&run, &ran, &["its countdown", "the boot loader's countdown"]);
 }

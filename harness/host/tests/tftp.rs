@@ -187,11 +187,11 @@ async fn what_is_lost_is_sent_again_and_what_comes_twice_makes_nothing_twice() {
     let bytes = content(1100);
     let server = server(&[("f", &bytes)]);
     let client = Client::new();
-    client.ask(&server, "\0\x01f\0octet\0tsize\x000\0timeout\x003\0");
+    client.ask(&server, "\0\x01f\0octet\0tsize\x000\0timeout\x005\0");
     // The answer to the options is lost once; asking again starts no second transfer.
     let (options, from) = client.hear();
-    assert_eq!(options, b"\0\x06tsize\x001100\0timeout\x003\0");
-    client.ask(&server, "\0\x01f\0octet\0tsize\x000\0timeout\x003\0");
+    assert_eq!(options, b"\0\x06tsize\x001100\0timeout\x005\0");
+    client.ask(&server, "\0\x01f\0octet\0tsize\x000\0timeout\x005\0");
     assert_eq!(client.hear(), (options, from));
     client.ack(0, from);
     // Block 1 is lost once.
@@ -232,7 +232,7 @@ async fn a_window_is_sent_at_once_and_goes_on_where_it_was_broken() {
     let bytes = content(512 * 9);
     let server = server(&[("f", &bytes)]);
     let client = Client::new();
-    client.ask(&server, "\0\x01f\0octet\0windowsize\x004\0");
+    client.ask(&server, "\0\x01f\0octet\0windowsize\x004\0timeout\x0010\0");
     let (_, from) = client.hear();
     client.ack(0, from);
     let numbers = |count| -> Vec<u16> { (0..count).map(|_| client.block().0).collect() };
@@ -255,6 +255,10 @@ async fn a_client_that_ends_it_or_dies_is_no_fetch() {
     let (_, _, from) = client.block();
     client.0.send_to(b"\0\x05\0\x03Disk full\0", from).unwrap();
     assert_eq!(ended(&server).await, Came::Failed("the client ended it: Disk full (3)".into()));
+    // What was sent again while we were slow came before its end.
+    client.0.set_nonblocking(true).unwrap();
+    while client.0.recv_from(&mut [0; 2048]).is_ok() {}
+    client.0.set_nonblocking(false).unwrap();
     client.hears_nothing(1500);
     let dying = Client::new();
     dying.ask(&server, "\0\x01f\0octet\0");
