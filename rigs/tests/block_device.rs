@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use shakedown_conf::{Document, load};
 use shakedown_core::{Fault, InfraKind, NoFence, RealClock, Rig, Side, Slot};
 use shakedown_host::{Tool, warden};
 use shakedown_media::open_source;
 use shakedown_rigs::{SlotRequest, Wiring, open};
-use support::{Person, board, by, nowhere};
+use support::{Person, board, by, nowhere, trial};
 
 fn main() {
     warden::serve_if_asked();
@@ -25,24 +25,15 @@ fn main() {
     // A process that another test is just starting has our device open, too, for a moment: then it is busy.
     args.test_threads = Some(1);
     let loops = OpenOptions::new().read(true).write(true).open("/dev/loop-control").is_ok();
-    let trial = |name: &str, test: fn() -> Box<dyn Future<Output = ()>>| {
-        Trial::test(name, move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(|error| error.to_string())?.block_on(Box::into_pin(test()));
-            Ok(())
-        })
-    };
     let tests = vec![
-        trial("an_image_is_written_past_the_cache_and_read_back", || Box::new(written()))
+        trial("an_image_is_written_past_the_cache_and_read_back", written).with_ignored_flag(!loops),
+        trial("what_the_host_uses_is_never_opened", in_use).with_ignored_flag(!loops),
+        trial("another_device_under_the_same_name_is_refused", exchanged).with_ignored_flag(!loops),
+        trial("a_device_that_is_attached_again_is_told_from_the_one_before", attached)
             .with_ignored_flag(!loops),
-        trial("what_the_host_uses_is_never_opened", || Box::new(in_use())).with_ignored_flag(!loops),
-        trial("another_device_under_the_same_name_is_refused", || Box::new(exchanged()))
-            .with_ignored_flag(!loops),
-        trial("a_device_that_is_attached_again_is_told_from_the_one_before", || Box::new(attached()))
-            .with_ignored_flag(!loops),
-        trial("the_disk_that_this_host_runs_from_is_refused", || Box::new(own_disk()))
+        trial("the_disk_that_this_host_runs_from_is_refused", own_disk)
             .with_ignored_flag(mounted().is_empty()),
-        trial("names_that_do_not_last_are_refused", || Box::new(names())),
+        trial("names_that_do_not_last_are_refused", names),
     ];
     libtest_mimic::run(&args, tests).exit();
 }

@@ -1,16 +1,33 @@
 //! Boot files for a DUT's boot loader: by our own server, and by dnsmasq over a folder. Boot loaders ask
-//! port 69, so this needs leave to take it (root).
+//! port 69; without leave to take it (root has it) the tests that need it are listed as ignored.
 
-use std::net::Ipv4Addr;
+mod support;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libtest_mimic::Arguments;
 use shakedown_core::{BootFile, Came, Deadline, Pace, RealClock, Tftp};
-use shakedown_host::Tool;
+use shakedown_host::{Tool, warden};
 use shakedown_rigs::TftpConf;
 use shakedown_rigs::conf::{TftpFolder, TftpServe};
+use support::trial;
 use tokio_util::sync::CancellationToken;
+
+fn main() {
+    warden::serve_if_asked();
+    let refused =
+        UdpSocket::bind((own_address(72), 69)).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
+    let tests = vec![
+        trial("our_own_server_is_there_while_it_is_held", ours).with_ignored_flag(refused),
+        trial("files_lie_in_somebody_else_s_folder_while_they_are_held", theirs).with_ignored_flag(refused),
+        trial("what_cannot_serve_is_refused_before_anything_is_served", cannot),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), tests).exit();
+}
 
 fn by(name: &str, seconds: u64) -> Deadline {
     let span = Duration::from_secs(seconds);
@@ -40,8 +57,7 @@ async fn curl(addr: Ipv4Addr, name: &str, place: &Path) -> Option<Vec<u8>> {
     ran.unwrap().status.success().then(|| std::fs::read(&got).unwrap())
 }
 
-#[tokio::test]
-async fn our_own_server_is_there_while_it_is_held() {
+async fn ours() {
     let (address, place) = (own_address(70), tempfile::tempdir().unwrap());
     let conf = TftpServe { address, loader: None };
     let tftp: Arc<dyn Tftp> = conf.open((), &by("open", 10)).await.unwrap();
@@ -68,8 +84,7 @@ async fn our_own_server_is_there_while_it_is_held() {
     drop(tftp.serve(vec![], &by("serve", 10)).await.unwrap());
 }
 
-#[tokio::test]
-async fn files_lie_in_somebody_else_s_folder_while_they_are_held() {
+async fn theirs() {
     let (address, place) = (own_address(71), tempfile::tempdir().unwrap());
     let folder = place.path().join("tftp");
     std::fs::create_dir(&folder).unwrap();
@@ -98,8 +113,7 @@ async fn files_lie_in_somebody_else_s_folder_while_they_are_held() {
     server.kill_group(&by("dnsmasq's end", 30)).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_cannot_serve_is_refused_before_anything_is_served() {
+async fn cannot() {
     let nowhere = TftpServe { address: Ipv4Addr::UNSPECIFIED, loader: None }.check().unwrap_err();
     assert_eq!(nowhere.to_string(), "address: `0.0.0.0` is no address that a boot loader can ask");
     let folder =

@@ -9,10 +9,20 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use libtest_mimic::Trial;
 use shakedown_core::event::{Nowhere, Sink};
 use shakedown_core::{Arch, Board, Clock, Deadline, Fut, Pace, Provision, RealClock, Rig, Sha};
 use shakedown_rigs::{Answer, Operator};
 use tokio_util::sync::CancellationToken;
+
+/// A test of a target with a main of its own.
+pub(crate) fn trial<F: Future<Output = ()> + 'static>(name: &'static str, test: fn() -> F) -> Trial {
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(test());
+        Ok(())
+    })
+}
 
 /// A deadline on the real clock.
 pub(crate) fn by(span: Duration) -> Deadline {
