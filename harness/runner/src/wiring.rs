@@ -7,7 +7,7 @@ use shakedown_core::{BootFailure, Cut, Dut as _, Evidence, Fault, InfraKind};
 
 use crate::doctor::{Diagnosis, Doctor, Finding};
 use crate::dut::LiveDut;
-use crate::provision::ProvisionError;
+use crate::provision::{ProvisionError, SWITCH};
 
 /// The step's name in the journal.
 pub(crate) const STEP: &str = "examine wiring";
@@ -36,6 +36,10 @@ pub(crate) async fn examine(dut: &LiveDut) -> Result<((), String), ProvisionErro
     match found.iter().find(|finding| finding.diagnosis.is_wrong()) {
         Some(Finding { diagnosis: Diagnosis::Silent, .. }) => {
             let stop = doctor.wait("the console's first word", AWAKE).stop("nothing");
+            // Judged with the supply on, as it was when nothing came; the end of the run makes it safe.
+            if let Some(power) = &dut.slot.power {
+                power.set(true, &doctor.wait("power on", SWITCH)).await?;
+            }
             let (stage, after) = ("first word".to_owned(), "power".to_owned());
             Err(ProvisionError::dut(
                 Cut::Boot(BootFailure::Late { stage, after, outside: false, stop }),
