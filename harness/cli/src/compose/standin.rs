@@ -16,11 +16,16 @@ pub fn image(profile: &OsProfile, version: &str, mark: &str) -> Result<PathBuf, 
     }
     std::fs::create_dir_all(&folder)?;
     let bytes = shakedown_simulated::image(profile, version, mark)?;
-    // Whole, or not there: another process may make the same.
-    let new = folder.join(format!(".{name}-{}", std::process::id()));
+    // Whole, or not there. Another process may have made the same meanwhile, and a run may have looked
+    // into that one: it is not replaced.
+    let new = folder.join(format!(".{name}-{}-{:?}", std::process::id(), std::thread::current().id()));
     std::fs::write(&new, bytes)?;
-    std::fs::rename(&new, &path)?;
-    Ok(path)
+    let linked = std::fs::hard_link(&new, &path);
+    std::fs::remove_file(&new)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(path),
+    }
 }
 
 fn file_name(text: &str) -> String {
