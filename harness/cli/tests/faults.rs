@@ -300,6 +300,9 @@ async fn qemu_killed() {
     let place = of_serving("120s", ":").await;
     let child = place.start(&args("micro"));
     place.until_journal(&child, "\"case-started\":{\"case\":\"micro::looks::answers\"", 300).await;
+    // The question after the port is behind the case then: its answer would be the driver's own fault.
+    let asked = by("the case to wait for the port", 30);
+    asked.pause(Duration::from_secs(3), || child.tail()).await.unwrap();
     let qemus = place.qemus();
     assert_eq!(qemus.len(), 1, "{qemus:?}");
     support::kill(qemus[0]);
