@@ -86,7 +86,7 @@ pub mod conf {
     pub use crate::media::sdwire::Conf as Sdwire;
     pub use crate::media::usb_sd_mux::Conf as UsbSdMux;
     pub use crate::network::address::Conf as Address;
-    pub use crate::tftp::LoaderDoc;
+    pub use crate::tftp::LoaderPlace;
     pub use crate::tftp::folder::Conf as TftpFolder;
     pub use crate::tftp::serve::Conf as TftpServe;
 }

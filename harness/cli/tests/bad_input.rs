@@ -8,46 +8,42 @@ mod support;
 use std::io::Write;
 use std::path::Path;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
-use shakedown_host::warden;
-use support::{Place, Run, SHAKEDOWN, by, guest, micro, trial};
+use support::{Place, Run, SHAKEDOWN, by, guest, micro, one_by_one, trial};
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("names_that_do_not_exist_get_the_nearest_that_does", names),
-        trial("a_line_that_cannot_be_understood_is_refused", usage),
-        trial("a_rig_file_is_refused_at_its_place", rig_files),
-        trial("private_boards_and_profiles_are_refused_at_their_place", private_boards),
-        trial("private_suites_are_refused_at_their_place", private_suites),
-        trial("ten_megabytes_of_garbage_are_refused_at_once", garbage),
-        trial("damaged_images_say_what_is_wrong", damaged_images),
-        trial("files_that_are_no_images_say_what_they_are", no_images),
-        trial("an_image_whose_os_is_not_known_asks_for_it", unknown_os),
-        trial("an_image_larger_than_the_disk_is_refused_before_the_boot", too_large),
-        trial("a_missing_or_old_qemu_says_what_to_install", qemu),
-        trial("an_output_folder_that_cannot_be_made_is_refused", output_folder),
-        trial("a_held_slot_names_its_holder", held_slot),
-        trial("nothing_selected_is_nothing_ran", nothing),
-        trial("boards_are_listed_shown_and_checked", boards),
-        trial("a_recording_is_looked_at_as_a_boot", replays),
-        trial("a_new_board_is_proposed_from_a_log", new_boards),
-        trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
-        trial("imports_add_and_never_write_over", imports),
-        trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
-        trial("tools_of_a_slot_are_checked_and_missing_ones_are_named", tools),
-        trial("schemas_are_json", schemas),
-        trial("an_image_is_looked_into_without_mounting", image_info),
-        trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
-        trial("the_list_shows_what_would_run", list),
-        trial("a_reader_that_leaves_ends_nothing", closed_pipe),
-        trial("a_rig_s_errors_are_all_told_at_their_places", rigs),
-        trial("sabotages_are_those_of_what_is_asked_for", sabotages),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("names_that_do_not_exist_get_the_nearest_that_does", names),
+            trial("a_line_that_cannot_be_understood_is_refused", usage),
+            trial("a_rig_file_is_refused_at_its_place", rig_files),
+            trial("private_boards_and_profiles_are_refused_at_their_place", private_boards),
+            trial("private_suites_are_refused_at_their_place", private_suites),
+            trial("ten_megabytes_of_garbage_are_refused_at_once", garbage),
+            trial("damaged_images_say_what_is_wrong", damaged_images),
+            trial("files_that_are_no_images_say_what_they_are", no_images),
+            trial("an_image_whose_os_is_not_known_asks_for_it", unknown_os),
+            trial("an_image_larger_than_the_disk_is_refused_before_the_boot", too_large),
+            trial("a_missing_or_old_qemu_says_what_to_install", qemu),
+            trial("an_output_folder_that_cannot_be_made_is_refused", output_folder),
+            trial("a_held_slot_names_its_holder", held_slot),
+            trial("nothing_selected_is_nothing_ran", nothing),
+            trial("boards_are_listed_shown_and_checked", boards),
+            trial("a_recording_is_looked_at_as_a_boot", replays),
+            trial("a_new_board_is_proposed_from_a_log", new_boards),
+            trial("a_dry_run_shows_the_steps_and_does_nothing", dry_runs),
+            trial("imports_add_and_never_write_over", imports),
+            trial("a_discontinued_board_is_refused_unless_it_is_meant", discontinued),
+            trial("tools_of_a_slot_are_checked_and_missing_ones_are_named", tools),
+            trial("schemas_are_json", schemas),
+            trial("an_image_is_looked_into_without_mounting", image_info),
+            trial("a_cut_and_an_edited_journal_render_and_say_so", journals),
+            trial("the_list_shows_what_would_run", list),
+            trial("a_reader_that_leaves_ends_nothing", closed_pipe),
+            trial("a_rig_s_errors_are_all_told_at_their_places", rigs),
+            trial("sabotages_are_those_of_what_is_asked_for", sabotages),
+        ]
+    });
 }
 
 async fn names() {

@@ -8,22 +8,18 @@ mod support;
 
 use std::fmt::Write as _;
 
-use libtest_mimic::{Arguments, Trial};
-use shakedown_host::warden;
 use shakedown_qemu::micro::Kind;
-use support::{Place, Ran, by, micro, trial};
+use support::{Place, Ran, by, micro, one_by_one, trial};
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("a_rig_that_is_wired_right_is_proven", right),
-        trial("swapped_consoles_are_named", consoles),
-        trial("swapped_outlets_are_named", outlets),
-        trial("an_inverted_relay_and_a_wrong_baud_are_named", inverted),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("a_rig_that_is_wired_right_is_proven", right),
+            trial("swapped_consoles_are_named", consoles),
+            trial("swapped_outlets_are_named", outlets),
+            trial("an_inverted_relay_and_a_wrong_baud_are_named", inverted),
+        ]
+    });
 }
 
 /// The ends of the wires of a slot, by the boards' names.

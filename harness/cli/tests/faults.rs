@@ -7,46 +7,42 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::ledger::Attempt;
 use shakedown_core::{BootFailure, Outcome};
-use shakedown_host::warden;
 use shakedown_qemu::micro::Kind;
 use support::guest::{AGAIN, HALT, KERNEL, OFF, PAUSE, TAKE};
-use support::{Place, Ran, Run, by, guest, micro, scripted, trial};
+use support::{Place, Ran, Run, by, guest, micro, one_by_one, scripted, trial};
 
 /// The boot, as a case.
 const BOOT: &str = "boot::cold::ready";
 const ANSWERS: &str = "micro::looks::answers";
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("a_silent_console_is_undetermined", silent),
-        trial("a_flood_is_recorded_whole_and_does_not_hide_the_login", flood),
-        trial("a_flood_without_an_end_ends_at_the_deadline", endless),
-        trial("a_panic_at_boot_is_the_os", panic_at_boot),
-        trial("a_boot_loop_is_the_os", boot_loop),
-        trial("ssh_that_is_refused_after_a_login_is_the_os", ssh_refused),
-        trial("a_dead_network_is_looked_at_over_the_console_login", over_console),
-        trial("ssh_that_stays_mute_after_a_login_is_the_os", ssh_mute),
-        trial("a_server_that_is_not_ssh_is_the_os", not_ssh),
-        trial("no_network_after_a_login_is_undetermined", no_network),
-        trial("a_guest_that_switches_itself_off_is_the_os", switches_off),
-        trial("a_reboot_in_mid_case_is_the_os", reboot_in_case),
-        trial("a_qemu_that_is_killed_in_mid_case_is_the_rig", qemu_killed),
-        trial("a_killed_harness_leaves_nothing_and_gives_its_slot_back", harness_killed),
-        trial("an_interrupted_run_is_safe_and_says_so", interrupted),
-        trial("a_kept_dut_stays_on_after_a_failed_boot_until_it_is_given_back", kept),
-        trial("broken_cases_are_errors_of_the_harness", broken_cases),
-        trial("ports_that_are_taken_are_walked_around", ports_taken),
-        trial("a_full_output_disk_is_the_rig", disk_full),
-        trial("a_control_run_that_comes_up_blames_the_os", control_comes_up),
-        trial("a_control_run_that_stays_dark_blames_the_rig", control_stays_dark),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("a_silent_console_is_undetermined", silent),
+            trial("a_flood_is_recorded_whole_and_does_not_hide_the_login", flood),
+            trial("a_flood_without_an_end_ends_at_the_deadline", endless),
+            trial("a_panic_at_boot_is_the_os", panic_at_boot),
+            trial("a_boot_loop_is_the_os", boot_loop),
+            trial("ssh_that_is_refused_after_a_login_is_the_os", ssh_refused),
+            trial("a_dead_network_is_looked_at_over_the_console_login", over_console),
+            trial("ssh_that_stays_mute_after_a_login_is_the_os", ssh_mute),
+            trial("a_server_that_is_not_ssh_is_the_os", not_ssh),
+            trial("no_network_after_a_login_is_undetermined", no_network),
+            trial("a_guest_that_switches_itself_off_is_the_os", switches_off),
+            trial("a_reboot_in_mid_case_is_the_os", reboot_in_case),
+            trial("a_qemu_that_is_killed_in_mid_case_is_the_rig", qemu_killed),
+            trial("a_killed_harness_leaves_nothing_and_gives_its_slot_back", harness_killed),
+            trial("an_interrupted_run_is_safe_and_says_so", interrupted),
+            trial("a_kept_dut_stays_on_after_a_failed_boot_until_it_is_given_back", kept),
+            trial("broken_cases_are_errors_of_the_harness", broken_cases),
+            trial("ports_that_are_taken_are_walked_around", ports_taken),
+            trial("a_full_output_disk_is_the_rig", disk_full),
+            trial("a_control_run_that_comes_up_blames_the_os", control_comes_up),
+            trial("a_control_run_that_stays_dark_blames_the_rig", control_stays_dark),
+        ]
+    });
 }
 
 /// The arguments of a run of one case under this profile.

@@ -6,10 +6,9 @@
 
 mod support;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
-use shakedown_host::{Tool, warden};
-use support::{Place, Run, SHAKEDOWN, by, trial};
+use shakedown_host::Tool;
+use support::{Place, Run, SHAKEDOWN, by, one_by_one, trial};
 
 /// The shared reboot comes last: after it the engine is dead.
 const SUITE: &str = "module: faults::os
@@ -83,11 +82,7 @@ cases:
 ";
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![trial("faults_of_an_os_in_mid_case_and_from_the_start", faults)];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| vec![trial("faults_of_an_os_in_mid_case_and_from_the_start", faults)]);
 }
 
 /// The image in the machine's own cache; the first call may build it.

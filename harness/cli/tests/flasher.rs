@@ -7,26 +7,22 @@
 
 mod support;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
-use shakedown_host::warden;
 use support::guest::{HALT, KERNEL, OFF, PAUSE};
-use support::{Place, Ran, Run, SHAKEDOWN, guest, micro, trial};
+use support::{Place, Ran, Run, SHAKEDOWN, guest, micro, one_by_one, trial};
 
 const BOOT: &str = "boot::cold::ready";
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("a_medium_that_is_taken_away_is_not_in_the_machine_when_it_boots_again", taken_away),
-        trial("an_installer_that_panics_is_told_at_once_and_nothing_is_booted", panics),
-        trial("what_an_installer_cannot_do_is_refused_before_anything_is_made", refused),
-        trial("the_reference_os_is_installed_on_a_second_disk_and_proven_there", reference)
-            .with_ignored_flag(true),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("a_medium_that_is_taken_away_is_not_in_the_machine_when_it_boots_again", taken_away),
+            trial("an_installer_that_panics_is_told_at_once_and_nothing_is_booted", panics),
+            trial("what_an_installer_cannot_do_is_refused_before_anything_is_made", refused),
+            trial("the_reference_os_is_installed_on_a_second_disk_and_proven_there", reference)
+                .with_ignored_flag(true),
+        ]
+    });
 }
 
 /// A slot whose board is installed: a disk for the installer, and one of its own.

@@ -12,33 +12,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_console::{BootSpecFile, Expectation, Expected, Recording, replay};
 use shakedown_core::{Chunk, ConsoleLog, Mark, Mono, RealClock};
-use shakedown_host::{Child, KeyPair, Tool, group, pump, warden};
+use shakedown_host::{Child, KeyPair, Tool, group, pump};
 use shakedown_qemu::micro::Kind;
-use support::{Place, by, guest, micro, trial};
+use support::{Place, by, guest, micro, one_by_one, trial};
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("what_was_switched_on_stays_on_after_the_command", stays_on),
-        trial("a_run_is_refused_while_the_slot_is_in_use_and_says_by_whom", run_refused),
-        trial("several_follow_a_console_and_one_types", several_readers),
-        trial("a_person_logs_in_on_a_terminal_and_leaves", terminal),
-        trial("a_killed_keeper_leaves_nothing_and_the_next_one_starts", keeper_killed),
-        trial("a_killed_command_leaves_keeper_and_slot_sane", command_killed),
-        trial("a_hold_gives_handles_and_ends_safe", hold),
-        trial("a_pressed_reset_starts_over", press),
-        trial("flashed_is_what_boots", flash),
-        trial("ssh_into_a_dut", ssh),
-        trial("a_changed_rig_file_is_told", rig_changed),
-        trial("a_recorded_boot_comes_to_the_same_again", record),
-        trial("a_relay_that_cannot_be_read_back_is_proven_by_the_console", no_read_back),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("what_was_switched_on_stays_on_after_the_command", stays_on),
+            trial("a_run_is_refused_while_the_slot_is_in_use_and_says_by_whom", run_refused),
+            trial("several_follow_a_console_and_one_types", several_readers),
+            trial("a_person_logs_in_on_a_terminal_and_leaves", terminal),
+            trial("a_killed_keeper_leaves_nothing_and_the_next_one_starts", keeper_killed),
+            trial("a_killed_command_leaves_keeper_and_slot_sane", command_killed),
+            trial("a_hold_gives_handles_and_ends_safe", hold),
+            trial("a_pressed_reset_starts_over", press),
+            trial("flashed_is_what_boots", flash),
+            trial("ssh_into_a_dut", ssh),
+            trial("a_changed_rig_file_is_told", rig_changed),
+            trial("a_recorded_boot_comes_to_the_same_again", record),
+            trial("a_relay_that_cannot_be_read_back_is_proven_by_the_console", no_read_back),
+        ]
+    });
 }
 
 /// What a recording in `records/` is expected to come to, which it does, also byte by byte.

@@ -11,31 +11,29 @@ mod support;
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
-use shakedown_host::{Tool, warden};
+use shakedown_host::Tool;
 use shakedown_media::{FileMedium, Select, open_source, read_file, write_image};
 use shakedown_qemu::micro::Archive;
-use support::{Place, Ran, Run, SHAKEDOWN, by, guest, micro, trial};
+use support::{Place, Ran, Run, SHAKEDOWN, by, guest, micro, one_by_one, trial};
 
 const BOOT: &str = "boot::cold::ready";
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    // An address that no slot is served on.
-    let refused =
-        UdpSocket::bind("127.69.255.253:69").is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
-    let tests: Vec<Trial> = vec![
-        trial("u_boot_boots_over_tftp_what_the_plan_serves", boots).with_ignored_flag(refused),
-        trial("a_name_that_is_not_served_is_told_in_the_loader_s_words", old_name).with_ignored_flag(refused),
-        trial("a_server_that_is_silent_is_told_in_the_loader_s_words", silent).with_ignored_flag(refused),
-        trial("a_countdown_that_never_comes_is_the_rig_s", no_countdown).with_ignored_flag(refused),
-        trial("what_is_not_in_the_image_is_refused_before_the_power_is_on", not_in_the_image),
-        trial("what_is_not_right_in_the_descriptor_is_told_at_its_place", descriptor),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        // An address that no slot is served on.
+        let refused =
+            UdpSocket::bind("127.69.255.253:69").is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
+        vec![
+            trial("u_boot_boots_over_tftp_what_the_plan_serves", boots).with_ignored_flag(refused),
+            trial("a_name_that_is_not_served_is_told_in_the_loader_s_words", old_name)
+                .with_ignored_flag(refused),
+            trial("a_server_that_is_silent_is_told_in_the_loader_s_words", silent).with_ignored_flag(refused),
+            trial("a_countdown_that_never_comes_is_the_rig_s", no_countdown).with_ignored_flag(refused),
+            trial("what_is_not_in_the_image_is_refused_before_the_power_is_on", not_in_the_image),
+            trial("what_is_not_right_in_the_descriptor_is_told_at_its_place", descriptor),
+        ]
+    });
 }
 
 /// How the loader gets into the slot's network, as a board with a fixed address does.

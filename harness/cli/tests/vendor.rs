@@ -7,24 +7,20 @@
 
 mod support;
 
-use libtest_mimic::{Arguments, Trial};
 use shakedown_core::Outcome;
-use shakedown_host::warden;
-use support::{Place, Ran, Run, guest, kill, micro, trial};
+use support::{Place, Ran, Run, guest, kill, micro, one_by_one, trial};
 
 const BOOT: &str = "boot::cold::ready";
 
 fn main() {
-    warden::serve_if_asked();
-    let mut args = Arguments::from_args();
-    args.test_threads = Some(1);
-    let tests: Vec<Trial> = vec![
-        trial("a_tool_writes_a_machines_own_disk_and_what_boots_proves_it", writes),
-        trial("a_tool_that_says_done_and_wrote_nothing_is_never_believed", lies),
-        trial("a_tool_of_another_version_is_told_before_the_machine_is_started", another_version),
-        trial("a_tool_does_not_outlive_a_killed_harness", outlives),
-    ];
-    libtest_mimic::run(&args, tests).exit();
+    one_by_one(|| {
+        vec![
+            trial("a_tool_writes_a_machines_own_disk_and_what_boots_proves_it", writes),
+            trial("a_tool_that_says_done_and_wrote_nothing_is_never_believed", lies),
+            trial("a_tool_of_another_version_is_told_before_the_machine_is_started", another_version),
+            trial("a_tool_does_not_outlive_a_killed_harness", outlives),
+        ]
+    });
 }
 
 const BOARD: &str = "board: micro-tool

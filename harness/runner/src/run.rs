@@ -199,9 +199,9 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let provisioned = async {
         let done = provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await?;
         if examine {
-            step(&dut, &sink, wiring::STEP, wiring::examine(&dut)).await?;
+            shown(&dut, &sink, wiring::STEP, wiring::examine(&dut)).await?;
         }
-        Ok(done)
+        Ok::<_, Stopped>(done)
     };
     let halted = match provisioned.await {
         Ok((provisioned, proves)) => {
@@ -211,12 +211,13 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
                 Err(halt) => Err(halt),
             }
         }
-        Err(Stopped::Interrupted) => Err(Halt::Interrupted),
-        Err(Stopped::Journal) => Err(Halt::Journal),
-        Err(Stopped::Failed(step, _)) => {
-            executor.blocked = Some(step);
-            executor.run(&cases).await
-        }
+        Err(stopped) => match stopped.failed() {
+            Ok((step, _)) => {
+                executor.blocked = Some(step);
+                executor.run(&cases).await
+            }
+            Err(halt) => Err(halt),
+        },
     };
     let keep = keep && !dut.cancel.is_cancelled();
     collect_all(&dut, &folder, &control, keep).await;
@@ -298,6 +299,17 @@ enum Stopped {
     Journal,
     /// The step, and what was decided about it.
     Failed(String, Box<Decision>),
+}
+
+impl Stopped {
+    /// The step that failed, and what was decided about it; or what ends the whole run.
+    fn failed(self) -> Result<(String, Box<Decision>), Halt> {
+        match self {
+            Self::Interrupted => Err(Halt::Interrupted),
+            Self::Journal => Err(Halt::Journal),
+            Self::Failed(step, decision) => Ok((step, decision)),
+        }
+    }
 }
 
 /// Executes the procedure step by step, with the times that it gives each.
@@ -386,9 +398,9 @@ async fn provision(
             Does::Tool(tool) => {
                 let work = async {
                     before.look(dut, wants).await?;
-                    Ok(((), tool::run(dut, folder, &tool, copy.as_ref(), name, within).await?))
+                    tool::run(dut, folder, &tool, copy.as_ref(), name, within).await
                 };
-                step(dut, sink, name, work).await?;
+                shown(dut, sink, name, work).await?;
             }
             Does::AwaitMedium => shown(dut, sink, name, tool::await_medium(dut, &before, within)).await?,
             Does::AwaitUsb { tool, what, id } => {
@@ -507,18 +519,14 @@ async fn climb(
         }
         decision = Some(decided);
         executor.blocked = Some(BOOT.into());
-    } else if let Some((name, target, within)) = proves {
-        match shown(dut, sink, &name, installer::prove(dut, &target, within)).await {
-            Ok(()) => {}
-            // The case stays open, as the step does: it is not known what booted.
-            Err(Stopped::Interrupted) => return Err(Halt::Interrupted),
-            Err(Stopped::Journal) => return Err(Halt::Journal),
-            Err(Stopped::Failed(step, decided)) => {
-                console = last_lines(&dut.console.log, since, 40);
-                decision = Some(*decided);
-                executor.blocked = Some(step);
-            }
-        }
+    } else if let Some((name, target, within)) = proves
+        && let Err(stopped) = shown(dut, sink, &name, installer::prove(dut, &target, within)).await
+    {
+        // Halted, the case stays open, as the step does: it is not known what booted.
+        let (step, decided) = stopped.failed()?;
+        console = last_lines(&dut.console.log, since, 40);
+        decision = Some(*decided);
+        executor.blocked = Some(step);
     }
     let (outcome, blame, because) = match decision {
         None => (Outcome::Pass, None, None),

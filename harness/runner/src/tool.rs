@@ -159,20 +159,23 @@ pub(crate) async fn await_medium(
     let storage = medium(dut)?;
     let by = dut.wait("the board's storage as a disk of the rig host", within).at_rig_pace();
     let mut seen = "no such disk";
-    let came = dut.waiting.on(async {
-        loop {
-            match storage.attached(&by).await? {
-                Some(now) if before.medium.as_ref() != Some(&now) => return Ok(now),
-                Some(_) => seen = "the disk that was there before the board was told to show its own",
-                None => seen = "no such disk",
+    let came: Rig<Attached> = dut
+        .waiting
+        .on(async {
+            loop {
+                match storage.attached(&by).await? {
+                    Some(now) if before.medium.as_ref() != Some(&now) => return Ok(now),
+                    Some(_) => seen = "the disk that was there before the board was told to show its own",
+                    None => seen = "no such disk",
+                }
+                let fault = || Fault::new(InfraKind::Storage, storage.driver(), "see", storage.endpoint());
+                by.pause(TICK, || seen.to_owned())
+                    .await
+                    .map_err(|stop| fault().expected("a disk that was attached anew", seen).stopped(stop))?;
             }
-            let fault = || Fault::new(InfraKind::Storage, storage.driver(), "see", storage.endpoint());
-            by.pause(TICK, || seen.to_owned())
-                .await
-                .map_err(|stop| fault().expected("a disk that was attached anew", seen).stopped(stop))?;
-        }
-    });
-    let now: Attached = came.await.map_err(|fault: Fault| fault)?;
+        })
+        .await;
+    let now = came?;
     let serial = now.medium.serial.as_deref().unwrap_or("none");
     Ok(format!("attached anew as {}: {} bytes, serial number {serial}", now.as_what, now.medium.size))
 }

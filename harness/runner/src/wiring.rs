@@ -18,7 +18,7 @@ const AWAKE: Duration = Duration::from_secs(120);
 /// Switches, listens and looks, with the image on its medium: without one a good board may be silent.
 /// Ends with everything safe. Whether a console that says nothing is the board's or the rig's fault is
 /// judged as at any boot.
-pub(crate) async fn examine(dut: &LiveDut) -> Result<((), String), ProvisionError> {
+pub(crate) async fn examine(dut: &LiveDut) -> Result<String, ProvisionError> {
     let clock = dut.console.log.clock().clone();
     let doctor = Doctor { clock, cancel: dut.cancel.clone(), awake: AWAKE, tell: &|_| {} };
     let slots = slice::from_ref(&dut.slot);
@@ -47,7 +47,7 @@ pub(crate) async fn examine(dut: &LiveDut) -> Result<((), String), ProvisionErro
             ))
         }
         Some(wrong) => Err(fault(wrong).into()),
-        None => Ok(((), told(&found))),
+        None => Ok(told(&found)),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::{BootFile, Deadline, Fault, Fetch, Fut, InfraKind, LoaderNet, Rig, Serving, Tftp};
 use shakedown_host::tftp::PORT;
 
-use super::{LoaderDoc, TftpConf, one_address};
+use super::{LoaderPlace, TftpConf, one_address};
 use crate::wiring::WiringProblem;
 
 /// A TFTP server that somebody else runs: the boot files are put into its folder, below the run's own
@@ -25,7 +25,7 @@ pub struct Conf {
     pub folder: PathBuf,
     /// The boot loader's place in the network, where nobody hands out addresses.
     #[serde(default)]
-    pub loader: Option<LoaderDoc>,
+    pub loader: Option<LoaderPlace>,
 }
 
 impl TftpConf for Conf {
@@ -56,7 +56,7 @@ struct Others(Conf);
 
 impl Tftp for Others {
     fn loader(&self) -> Option<LoaderNet> {
-        self.0.loader.as_ref().map(LoaderDoc::place)
+        self.0.loader.as_ref().map(LoaderPlace::place)
     }
 
     fn serve<'a>(&'a self, files: Vec<BootFile>, _by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Serving>>> {

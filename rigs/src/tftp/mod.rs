@@ -25,8 +25,7 @@ pub trait TftpConf {
 /// The boot loader's place in a network where nobody hands out addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[schemars(rename = "LoaderPlace")]
-pub struct LoaderDoc {
+pub struct LoaderPlace {
     /// Its own address: `{ipaddr}` of a board's dialogue.
     pub address: Ipv4Addr,
     /// `{netmask}`.
@@ -36,7 +35,7 @@ pub struct LoaderDoc {
     pub gateway: Option<Ipv4Addr>,
 }
 
-impl LoaderDoc {
+impl LoaderPlace {
     fn place(&self) -> LoaderNet {
         LoaderNet { address: self.address, netmask: self.netmask, gateway: self.gateway }
     }

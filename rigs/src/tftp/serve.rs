@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::{BootFile, Deadline, Fut, LoaderNet, Rig, Serving, Tftp};
 use shakedown_host::tftp::{PORT, TftpServer};
 
-use super::{LoaderDoc, TftpConf, one_address};
+use super::{LoaderPlace, TftpConf, one_address};
 use crate::wiring::WiringProblem;
 
 /// This program serves the boot files itself while a run lasts, on port 69, for which it must be root
@@ -22,7 +22,7 @@ pub struct Conf {
     pub address: Ipv4Addr,
     /// The boot loader's place in the network, where nobody hands out addresses.
     #[serde(default)]
-    pub loader: Option<LoaderDoc>,
+    pub loader: Option<LoaderPlace>,
 }
 
 impl TftpConf for Conf {
@@ -40,7 +40,7 @@ struct Own(Conf);
 
 impl Tftp for Own {
     fn loader(&self) -> Option<LoaderNet> {
-        self.0.loader.as_ref().map(LoaderDoc::place)
+        self.0.loader.as_ref().map(LoaderPlace::place)
     }
 
     fn serve<'a>(&'a self, files: Vec<BootFile>, _by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Serving>>> {

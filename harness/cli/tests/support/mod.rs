@@ -9,11 +9,11 @@ pub(crate) mod scripted;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::process::{Pid, Signal};
 use shakedown_core::ledger::{Attempt, Step};
 use shakedown_core::{Blame, Deadline, Ledger, Pace, RealClock, journal};
-use shakedown_host::{Child, Tool, group};
+use shakedown_host::{Child, Tool, group, warden};
 use shakedown_reports::Results;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,14 @@ pub(crate) const SHAKEDOWN: &str = env!("CARGO_BIN_EXE_shakedown");
 pub(crate) fn by(name: &str, seconds: u64) -> Deadline {
     let span = Duration::from_secs(seconds);
     Deadline::new(name, span, Pace::Rig, RealClock::start(), CancellationToken::new())
+}
+
+/// The front of a target whose tests share the machine, and so run one after the other.
+pub(crate) fn one_by_one(tests: impl FnOnce() -> Vec<Trial>) -> ! {
+    warden::serve_if_asked();
+    let mut args = Arguments::from_args();
+    args.test_threads = Some(1);
+    libtest_mimic::run(&args, tests()).exit()
 }
 
 /// A test that prints how long it took.
