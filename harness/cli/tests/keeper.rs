@@ -16,6 +16,7 @@ use shakedown_console::{BootSpecFile, Expectation, Expected, Recording, replay};
 use shakedown_core::{Chunk, ConsoleLog, Mark, Mono, RealClock};
 use shakedown_host::{Child, KeyPair, Tool, group, pump};
 use shakedown_qemu::micro::Kind;
+use support::keeper::{all_ended, keeper, on, until, until_said};
 use support::{Place, by, guest, micro, one_by_one, trial};
 
 fn main() {
@@ -110,49 +111,11 @@ async fn record() {
     all_ended(&place).await;
 }
 
-/// The arguments of a command on the slot.
-fn on<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    [&["--path", "private", command, "one"], more].concat()
-}
-
 async fn of_kind(kind: Kind) -> Place {
     let place = Place::new();
     micro::documents(&place, "2s");
     micro::guest_rig(&place, kind).await;
     place
-}
-
-/// The keeper's process, while there is one.
-fn keeper(place: &Place) -> Option<u32> {
-    let is_keeper = |pid: &u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0);
-        words.any(|word| word == b"--on-demand") && !line.starts_with(b"shakedown-warden")
-    };
-    place.processes().into_iter().find(is_keeper)
-}
-
-async fn until(what: &str, seconds: u64, mut is: impl FnMut() -> bool) {
-    let limit = by(what, seconds);
-    while !is() {
-        limit.pause(Duration::from_millis(20), String::new).await.unwrap();
-    }
-}
-
-async fn until_said(child: &Child, text: &str) {
-    let limit = by(text, 120);
-    while !child.tail().contains(text) {
-        assert_eq!(child.try_status().unwrap(), None, "ended before `{text}`:\n{}", child.tail());
-        limit.pause(Duration::from_millis(20), || child.tail()).await.unwrap();
-    }
-}
-
-/// Nothing of the place runs any more: the keeper ends by itself when no slot is open.
-async fn all_ended(place: &Place) {
-    let limit = by("the end of the keeper", 30);
-    while !place.processes().is_empty() {
-        limit.pause(Duration::from_millis(20), || format!("{:?}", place.processes())).await.unwrap();
-    }
 }
 
 async fn stays_on() {

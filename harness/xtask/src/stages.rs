@@ -147,7 +147,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("faults", Tier::T2, &["faults"]),
     tests("flashers", Tier::T2, &["flasher", "vendor"]),
     tests("netboots", Tier::T2, &["netboot"]),
-    tests("keeper", Tier::T2, &["keeper"]),
+    tests("keeper", Tier::T2, &["keeper", "kept"]),
     tests("lab", Tier::T2, &["lab"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),
     shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),

@@ -93,17 +93,20 @@ async fn stop(caller: &Caller<'_>) -> CliResult {
     // Once asked for, it is seen to its end.
     let caller = Caller::new(caller.rig, caller.paths, CancellationToken::new());
     let by = caller.wait("the rig to be safe", STOP);
-    if let Reply::Proofs(proofs) = link.reply(&by).await? {
+    let told = link.reply(&by).await;
+    let keeper = link.keeper;
+    // Where it asks somebody who is not there, it hears so.
+    drop(link);
+    if let Ok(Reply::Proofs(proofs)) = &told {
         for proof in proofs {
             out!("{proof}");
         }
     }
-    let keeper = link.keeper;
     let start = shakedown_host::group::ProcStat::of(keeper).map(|stat| stat.start);
     while start.is_some_and(|start| shakedown_host::group::lives(keeper, start)) {
         let lives = || format!("process {keeper} lives");
         by.pause(Duration::from_millis(10), lives).await.map_err(|stop| CliError::infra(stop.to_string()))?;
     }
     out!("{}: its keeper (process {keeper}) has ended", caller.rig.doc.value.rig);
-    Ok(ExitCode::Ok)
+    told.map(|_| ExitCode::Ok)
 }

@@ -316,6 +316,9 @@ impl Link {
                 };
                 CliError::infra(format!("{slot} is in use, by {keeper}: {used}")).hint(hint)
             }
+            Refusal::Ends => {
+                CliError::infra(format!("{keeper} is ending")).hint("ask again: a new one is started")
+            }
             Refusal::Locked(held) => CliError::infra(held).hint(ANOTHER),
             Refusal::Garbled(what) => CliError::refused(what.trim_start_matches("error: ")),
             Refusal::Fault(fault) => fault.into(),

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Console, ConsoleLog, Cursor, Slot};
+use shakedown_core::{Console, ConsoleLog, Cursor, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::seat::{Seat, Ticket};
+use super::serve::Keeper;
 use super::wait::wait;
+use super::wire::{Use, Who};
 
 /// A line that was closed comes back when its device or machine does.
 const BACK: Duration = Duration::from_millis(100);
@@ -64,72 +67,114 @@ impl Follow {
     }
 }
 
-/// The sockets of a hold, until they are dropped.
+/// The sockets of a hold.
 pub(super) struct Sockets {
     folder: PathBuf,
-    tasks: Vec<AbortHandle>,
+    stop: CancellationToken,
+    open: JoinSet<()>,
 }
 
-impl Drop for Sockets {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+impl Sockets {
+    /// Ends them, and with them every use of a console that came through them.
+    pub(super) async fn close(mut self) {
+        self.stop.cancel();
+        while self.open.join_next().await.is_some() {}
         // What cannot be removed is made anew under another name next time.
         drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 
-/// Opens a socket a console in `folder`, which is made, with this mode.
+/// Opens a socket a console in `folder`, which is made.
 pub(super) fn open(
     folder: &Path,
-    mode: u32,
+    keeper: &Arc<Keeper>,
+    seat: &Arc<Seat>,
     slot: &Slot,
-    clock: &Arc<dyn Clock>,
-    stop: &CancellationToken,
+    hold: &str,
 ) -> io::Result<(Sockets, BTreeMap<String, PathBuf>)> {
     std::fs::create_dir_all(folder)?;
-    let mut sockets = Sockets { folder: folder.to_owned(), tasks: Vec::new() };
+    let stop = keeper.work.child_token();
+    let mut sockets = Sockets { folder: folder.to_owned(), stop, open: JoinSet::new() };
     let mut paths = BTreeMap::new();
     for (name, console) in &slot.consoles {
         let path = folder.join(name);
         let listener = UnixListener::bind(&path)?;
-        std::fs::set_permissions(&path, Permissions::from_mode(mode))?;
-        let task = tokio::spawn(serve(listener, console.clone(), clock.clone(), stop.clone()));
-        sockets.tasks.push(task.abort_handle());
+        std::fs::set_permissions(&path, Permissions::from_mode(keeper.mode))?;
+        let line = Line {
+            keeper: keeper.clone(),
+            seat: seat.clone(),
+            hold: hold.to_owned(),
+            name: name.clone(),
+            console: console.clone(),
+            stop: sockets.stop.clone(),
+        };
+        sockets.open.spawn(line.serve(listener));
         paths.insert(name.clone(), path);
     }
     Ok((sockets, paths))
 }
 
-async fn serve(listener: UnixListener, console: Console, clock: Arc<dyn Clock>, stop: CancellationToken) {
-    // Dropped with the task, and its bridges with it.
-    let mut bridges = tokio::task::JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        bridges.spawn(bridge(stream, console.clone(), clock.clone(), stop.clone()));
-    }
+/// One console of a hold.
+#[derive(Clone)]
+struct Line {
+    keeper: Arc<Keeper>,
+    seat: Arc<Seat>,
+    hold: String,
+    name: String,
+    console: Console,
+    stop: CancellationToken,
 }
 
-/// What the console says from now on goes out, what comes in is typed.
-async fn bridge(
-    stream: UnixStream,
-    console: Console,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) -> io::Result<()> {
-    let mut follow = Follow::new(&console.log, 0);
-    let (mut from, mut to) = stream.into_split();
-    let mut typed = vec![0; 4096];
-    loop {
+impl Line {
+    async fn serve(self, listener: UnixListener) {
+        let mut readers = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(_) = readers.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(readers.spawn(self.clone().connected(stream))),
+                    Err(_) => break,
+                },
+            }
+        }
+        while readers.join_next().await.is_some() {}
+    }
+
+    /// Serves a connection to its end, as a use of the slot.
+    async fn connected(self, stream: UnixStream) {
+        let Ok(peer) = stream.peer_cred() else { return };
+        let who = self.keeper.who(peer, format!("a program on the socket of {}", self.name));
+        let how = Use::Follows(self.name.clone());
+        let Ok(ticket) = self.seat.enter(&self.keeper, how, &who, Some(&self.hold)).await else { return };
         tokio::select! {
-            next = follow.next() => if let Next::Bytes(bytes) = next {
-                to.write_all(&bytes).await?;
-            },
-            count = from.read(&mut typed) => {
-                let count = count?;
-                if count == 0 {
-                    return Ok(());
-                }
-                let by = wait("the console to take what is typed", TYPE, &clock, &stop);
-                if let Some(tx) = &console.tx {
+            () = self.stop.cancelled() => {}
+            // Whatever ended it, the program sees its socket closed.
+            _ended = self.bridge(stream, &ticket, &who) => {}
+        }
+        self.seat.leave(ticket).await;
+    }
+
+    /// What the console says from now on goes out, what comes in is typed. Whoever types first is the
+    /// one who may, until its end; the socket of anybody else who types is closed.
+    async fn bridge(&self, stream: UnixStream, ticket: &Ticket, who: &Who) -> io::Result<()> {
+        let mut follow = Follow::new(&self.console.log, 0);
+        let (mut from, mut to) = stream.into_split();
+        let mut typed = vec![0; 4096];
+        loop {
+            tokio::select! {
+                next = follow.next() => if let Next::Bytes(bytes) = next {
+                    to.write_all(&bytes).await?;
+                },
+                count = from.read(&mut typed) => {
+                    let count = count?;
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    let (Some(tx), Ok(())) = (&self.console.tx, self.seat.write(&self.name, ticket, who)) else {
+                        return Ok(());
+                    };
+                    let by = wait("the console to take what is typed", TYPE, &self.keeper.clock, &self.stop);
                     tx.send(&typed[..count], &by).await.map_err(io::Error::other)?;
                 }
             }

@@ -52,6 +52,14 @@ struct Uses {
     writers: BTreeMap<String, (u64, Who)>,
 }
 
+impl Uses {
+    fn attach(&mut self, used: Used) -> u64 {
+        self.next += 1;
+        self.attached.insert(self.next, used);
+        self.next
+    }
+}
+
 /// A use of a seat; given back with [`Seat::leave`].
 pub(super) struct Ticket {
     id: u64,
@@ -86,6 +94,9 @@ impl Seat {
         who: &Who,
         hold: Option<&str>,
     ) -> Result<Ticket, Refusal> {
+        if keeper.work.is_cancelled() {
+            return Err(Refusal::Ends);
+        }
         let id = {
             let mut uses = self.uses();
             match &uses.holder {
@@ -100,10 +111,7 @@ impl Seat {
                 }
                 uses.holder = Some((hold.unwrap_or_default().to_owned(), who.clone()));
             }
-            uses.next += 1;
-            let id = uses.next;
-            uses.attached.insert(id, Used { how, by: who.clone() });
-            id
+            uses.attach(Used { how, by: who.clone() })
         };
         match self.opened(keeper, who).await {
             Ok(slot) => Ok(Ticket { id, slot }),
@@ -139,7 +147,7 @@ impl Seat {
         let board = keeper.rig.board(&keeper.catalogue, &self.name, doc).map_err(|error| no_fit(&error))?;
         keeper.rig.check(&self.name, doc, &board).map_err(|error| no_fit(&error))?;
         let rig = &keeper.rig.doc.value.rig;
-        let by = wait(format!("{} to be free", self.id), WORK, &keeper.clock, &keeper.stop);
+        let by = wait(format!("{} to be free", self.id), WORK, &keeper.clock, &keeper.work);
         let locks = shakedown_host::lock::folder()?;
         let what = format!("the keeper of {rig}, for {}'s `{}`", who.user, who.command);
         let lock = shakedown_host::lock::acquire(&locks, rig, &self.name, &what, &by).await;
@@ -226,15 +234,29 @@ impl Seat {
     }
 
     /// Every output of an open slot at its safe level; then nothing of it is on.
-    pub(super) async fn make_safe(&self, by: &Deadline) -> Vec<Rig<Proof>> {
-        let slot = self.open.lock().await.as_ref().map(|open| open.slot.clone());
-        let Some(slot) = slot else { return Vec::new() };
-        let _turn = self.turn.lock().await;
+    /// For whoever has the [`Seat::turn`].
+    pub(super) async fn make_safe(&self, keeper: &Keeper) -> Vec<Rig<Proof>> {
+        let by = wait(format!("{} to be safe", self.id), WORK, &keeper.clock, &keeper.unstoppable);
+        // A use like any other: the slot is nobody else's while its outputs are still being switched.
+        let Some(ticket) = self.enter_if_open(keeper).await else { return Vec::new() };
+        let done = self.switch_to_safe(&ticket.slot, &by).await;
+        self.leave(ticket).await;
+        done
+    }
+
+    async fn enter_if_open(&self, keeper: &Keeper) -> Option<Ticket> {
+        let open = self.open.lock().await;
+        let slot = open.as_ref()?.slot.clone();
+        let id = self.uses().attach(Used { how: Use::Works, by: keeper.myself() });
+        Some(Ticket { id, slot })
+    }
+
+    async fn switch_to_safe(&self, slot: &Slot, by: &Deadline) -> Vec<Rig<Proof>> {
         let mut done = Vec::new();
         // Buttons and jumpers first: a recovery jumper that is held counts when power comes back.
         for output in slot.outputs.values().chain(&slot.power) {
             let safe = match output.make_safe(by).await {
-                Ok(Some(proof)) => prove(&slot, proof, by).await.map(Some),
+                Ok(Some(proof)) => prove(slot, proof, by).await.map(Some),
                 other => other,
             };
             if let Some(safe) = safe.transpose() {

@@ -12,13 +12,14 @@ use std::time::Duration;
 use shakedown_boards::Catalogue;
 use shakedown_core::{Clock, ExitCode, Proof, RealClock, Rig, Sha};
 use tokio::net::UnixListener;
+use tokio::net::unix::UCred;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::seat::Seat;
 use super::session;
-use super::wait::{WORK, wait};
+use super::wait::wait;
 use super::wire::{Refusal, Seated, Who};
 use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
@@ -52,6 +53,9 @@ pub(super) struct Keeper {
     pub(super) clock: Arc<dyn Clock>,
     /// Ends everything.
     pub(super) stop: CancellationToken,
+    /// Ends with it, and before it where somebody asks for the end: what is being done gives way to
+    /// making the rig safe, and nothing new is begun.
+    pub(super) work: CancellationToken,
     /// Never fires: for what has to be done at the end.
     pub(super) unstoppable: CancellationToken,
     /// Where the sockets of holds are made.
@@ -93,7 +97,7 @@ impl Keeper {
         Ok(seats.entry(name.to_owned()).or_insert_with(|| Seat::new(name, id)).clone())
     }
 
-    fn all(&self) -> Vec<Arc<Seat>> {
+    pub(super) fn all(&self) -> Vec<Arc<Seat>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
@@ -105,13 +109,27 @@ impl Keeper {
         open
     }
 
-    pub(super) async fn make_safe(&self) -> Vec<Rig<Proof>> {
+    async fn make_safe(&self) -> Vec<Rig<Proof>> {
         let mut done = Vec::new();
         for seat in self.all() {
-            let by = wait(format!("{} to be safe", seat.id), WORK, &self.clock, &self.unstoppable);
-            done.extend(seat.make_safe(&by).await);
+            let _turn = seat.turn.lock().await;
+            done.extend(seat.make_safe(self).await);
         }
         done
+    }
+
+    /// Who is at the other end of a socket.
+    pub(super) fn who(&self, peer: UCred, command: String) -> Who {
+        let user = shakedown_host::lock::user_name(peer.uid());
+        let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+        Who { user, pid, command, since: self.clock.wall() }
+    }
+
+    /// The keeper itself, as one who uses a slot.
+    pub(super) fn myself(&self) -> Who {
+        let user = shakedown_host::lock::user_name(rustix::process::getuid().as_raw());
+        let command = format!("the keeper of {}, which makes it safe", self.rig.doc.value.rig);
+        Who { user, pid: std::process::id(), command, since: self.clock.wall() }
     }
 
     /// A hold's name, no two of this keeper's are the same, and the word that lets its commands in,
@@ -160,11 +178,13 @@ pub async fn run(settings: Settings) -> CliResult {
             .hint("name another place with --socket; a path of a socket has at most 107 bytes")
     })?;
     let clock: Arc<dyn Clock> = RealClock::start();
+    let stop = cancelled_by_signals("making the rig safe");
     let keeper = Arc::new(Keeper {
         hash: rig.hash(),
         since: clock.wall(),
         catalogue,
-        stop: cancelled_by_signals("making the rig safe"),
+        work: stop.child_token(),
+        stop,
         unstoppable: CancellationToken::new(),
         folder: socket.parent().map(Path::to_owned).unwrap_or_default(),
         mode,

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Console, Guarded, Mark, Proof, Slot};
+use shakedown_core::{Console, Guarded, Mark, Proof, Rig, Slot};
 use shakedown_rigs::Answer;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedWriteHalf, UCred};
 use tokio::sync::mpsc;
 
 use super::hold::{self, Follow, Next};
@@ -57,7 +57,7 @@ pub(super) async fn serve(stream: UnixStream, keeper: Arc<Keeper>) {
     reader.abort();
 }
 
-async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix::UCred) -> io::Result<()> {
+async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Result<()> {
     let welcome = Welcome { version: wire::VERSION, pid: std::process::id() };
     wire::write(&mut link.to, &Frame::of(&welcome)?).await?;
     let by = wait("a request", HELLO, &keeper.clock, &keeper.stop);
@@ -66,12 +66,7 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix:
         Ok(hello) => hello,
         Err(error) => return refuse(link, Refusal::Garbled(error.to_string())).await,
     };
-    let who = Who {
-        user: shakedown_host::lock::user_name(peer.uid()),
-        pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
-        command: hello.command,
-        since: keeper.clock.wall(),
-    };
+    let who = keeper.who(peer, hello.command);
     // Whatever its rig file says by now, a keeper can be looked at and ended.
     let about_slots = !matches!(hello.ask, Ask::Status | Ask::Stop);
     if about_slots && hello.rig != keeper.hash {
@@ -81,9 +76,12 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix:
     match hello.ask {
         Ask::Status => link.reply(&Reply::Seats(keeper.seated().await)).await,
         Ask::Stop => {
-            let safe = keeper.make_safe().await;
-            let proofs = safe.into_iter().collect::<Result<Vec<_>, _>>();
-            let told = link.reply(&proofs.map_or_else(refusal, Reply::Proofs)).await;
+            keeper.work.cancel();
+            let mut safe = Vec::new();
+            for seat in keeper.all() {
+                safe.extend(asked(link, &seat, seat.make_safe(keeper)).await);
+            }
+            let told = link.reply(&proven(safe)).await;
             keeper.stop.cancel();
             told
         }
@@ -99,7 +97,7 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix:
                 return Ok(());
             };
             let work = async { switch(keeper, &seat, &ticket.slot, &output, to, &who).await };
-            let reply = asked(link, &seat, work).await;
+            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
             seat.leave(ticket).await;
             link.reply(&reply).await
         }
@@ -108,7 +106,7 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: tokio::net::unix:
                 return Ok(());
             };
             let work = async { press(keeper, &seat, &ticket.slot, &output, held).await };
-            let reply = asked(link, &seat, work).await;
+            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
             seat.leave(ticket).await;
             link.reply(&reply).await
         }
@@ -142,8 +140,10 @@ fn refused(refusal: Refusal) -> Reply {
     Reply::Refused(Box::new(refusal))
 }
 
-fn refusal(fault: shakedown_core::Fault) -> Reply {
-    refused(fault.into())
+/// What became of outputs; the first that failed is told.
+fn proven(done: Vec<Rig<Proof>>) -> Reply {
+    let proofs = done.into_iter().collect::<Rig<Vec<_>>>();
+    proofs.map_or_else(|fault| refused(fault.into()), Reply::Proofs)
 }
 
 async fn refuse(link: &mut Link, refusal: Refusal) -> io::Result<()> {
@@ -173,22 +173,26 @@ async fn enter(
     }
 }
 
-/// Does the work, and passes its questions on to the person at the command's terminal. The work goes
-/// on when the command is gone: what was begun on hardware is ended.
-async fn asked(link: &mut Link, seat: &Seat, work: impl Future<Output = Result<Reply, Refusal>>) -> Reply {
-    let turn = seat.turn.lock().await;
+/// Does the work in the slot's turn, and passes its questions on to the person at the command's
+/// terminal. The work goes on when the command is gone: what was begun on hardware is ended.
+async fn asked<T>(link: &mut Link, seat: &Seat, work: impl Future<Output = T>) -> T {
+    let _turn = seat.turn.lock().await;
     let mut questions = seat.asker.listen();
+    let mut unanswered = None;
     let mut work = std::pin::pin!(work);
-    let done = loop {
+    // The work is never left waiting for an answer: its own deadline, or the keeper's end, may end it first.
+    loop {
         tokio::select! {
-            done = &mut work => break done,
+            done = &mut work => return done,
             Some((question, back)) = questions.recv() => {
-                let answer = match link.reply(&Reply::Question(question)).await {
-                    Ok(()) => link.say().await,
-                    Err(_) => None,
-                };
-                // Dropped, the one who asks hears that nobody is there.
-                if let Some(Say::Answer(said)) = answer {
+                // Dropped, the one who asks hears that nobody is there. Whoever left a question open is not
+                // asked another: the answer could be to either.
+                if unanswered.is_none() && link.reply(&Reply::Question(question)).await.is_ok() {
+                    unanswered = Some(back);
+                }
+            }
+            said = link.say(), if unanswered.is_some() => {
+                if let (Some(back), Some(Say::Answer(said))) = (unanswered.take(), said) {
                     let _ = back.send(match said {
                         Said::Yes => Answer::Yes,
                         Said::No => Answer::No,
@@ -197,9 +201,7 @@ async fn asked(link: &mut Link, seat: &Seat, work: impl Future<Output = Result<R
                 }
             }
         }
-    };
-    drop(turn);
-    done.unwrap_or_else(refused)
+    }
 }
 
 fn find<'a>(slot: &'a Slot, name: &str) -> Result<&'a Guarded, Refusal> {
@@ -218,7 +220,7 @@ async fn switch(
     who: &Who,
 ) -> Result<Reply, Refusal> {
     let line = find(slot, name)?;
-    let by = wait(format!("{name} of {}", seat.id), WORK, &keeper.clock, &keeper.stop);
+    let by = wait(format!("{name} of {}", seat.id), WORK, &keeper.clock, &keeper.work);
     if to == Switch::Status {
         let level = line.status(&by).await?;
         if level == shakedown_core::Level::Off {
@@ -263,7 +265,7 @@ async fn press(
     held: Duration,
 ) -> Result<Reply, Refusal> {
     let line = find(slot, name)?;
-    let by = wait(format!("{name} of {}", seat.id), WORK + held, &keeper.clock, &keeper.stop);
+    let by = wait(format!("{name} of {}", seat.id), WORK + held, &keeper.clock, &keeper.work);
     let (on, off) = line.press(held, &by).await?;
     Ok(Reply::Proofs(vec![on, off]))
 }
@@ -277,7 +279,7 @@ async fn address(
     let Some(network) = &slot.network else {
         return Err(no_such("network", &slot.id, Vec::new()));
     };
-    let by = wait(format!("port {port} of {}", seat.id), WORK, &keeper.clock, &keeper.stop);
+    let by = wait(format!("port {port} of {}", seat.id), WORK, &keeper.clock, &keeper.work);
     Ok(network.tcp(port, &by).await?)
 }
 
@@ -336,10 +338,10 @@ async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> i
         Err(refusal) => return refuse(link, refusal).await,
     };
     let folder = keeper.folder.join(name);
-    let opened = hold::open(&folder, keeper.mode, &ticket.slot, &keeper.clock, &keeper.stop);
+    let opened = hold::open(&folder, keeper, &seat, &ticket.slot, &token);
     let mut clean = false;
     let told = match opened {
-        Ok((_sockets, consoles)) => {
+        Ok((sockets, consoles)) => {
             let power = ticket.slot.power.iter().map(|_| POWER.to_owned());
             let handles = Handles {
                 slot: ticket.slot.id.clone(),
@@ -355,17 +357,22 @@ async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> i
                     said = link.say() => clean = said == Some(Say::GiveBack),
                 }
             }
+            sockets.close().await;
             told
         }
         Err(error) => refuse(link, Refusal::Garbled(format!("no sockets for its consoles: {error}"))).await,
     };
-    let by = wait(format!("{} to be safe", seat.id), WORK, &keeper.clock, &keeper.unstoppable);
-    let safe = seat.make_safe(&by).await;
-    seat.leave(ticket).await;
     if clean {
-        let proofs = safe.into_iter().collect::<Result<Vec<_>, _>>();
-        return link.reply(&proofs.map_or_else(refusal, Reply::Proofs)).await;
+        let safe = asked(link, &seat, seat.make_safe(keeper)).await;
+        seat.leave(ticket).await;
+        return link.reply(&proven(safe)).await;
     }
+    // The command is gone, or does not listen: it is asked nothing.
+    let safe = {
+        let _turn = seat.turn.lock().await;
+        seat.make_safe(keeper).await
+    };
+    seat.leave(ticket).await;
     for fault in safe.into_iter().filter_map(Result::err) {
         crate::say::err!("{}: {fault}", seat.id);
     }

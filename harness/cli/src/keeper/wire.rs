@@ -23,7 +23,7 @@ use shakedown_core::{Fault, Level, Proof, Sha};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Raised with every change of what is said.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The longest payload. Console chunks are smaller, and so is every document.
 const LONGEST: u32 = 1 << 20;
 
@@ -290,6 +290,8 @@ pub enum Refusal {
         /// How, and who.
         used: Used,
     },
+    /// The keeper is ending: nothing is begun any more.
+    Ends,
     /// Another process holds the slot's lock: who.
     Locked(String),
     /// The request makes no sense to the keeper.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod guest;
+pub(crate) mod keeper;
 pub(crate) mod lab;
 pub(crate) mod micro;
 pub(crate) mod scripted;
