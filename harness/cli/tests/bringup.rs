@@ -47,7 +47,7 @@ fn standings(shown: &Conformance, wanted: Standing) -> Vec<&str> {
 async fn good() {
     let place = Place::new();
     rig(&place, "");
-    let (ran, shown) = climb(&place, &["--cold-boots", "2"]).await;
+    let (ran, shown) = climb(&place, &["--cold-boots", "2", "--power-cycles", "3"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert_eq!(standings(&shown, Standing::Fail), Vec::<&str>::new(), "{shown}");
     for rung in shown.rungs.iter().filter(|rung| rung.standing == Standing::NotTried) {
@@ -58,6 +58,10 @@ async fn good() {
     }
     let boot = shown.rungs.iter().find(|rung| rung.name == "boot").unwrap();
     assert!(boot.figures.iter().any(|figure| figure.name == "stage kernel"), "{:?}", boot.figures);
+    let power = shown.rungs.iter().find(|rung| rung.name == "power").unwrap();
+    assert!(power.parts.iter().any(|part| part.says.contains("3 of 3 times it started anew")), "{shown}");
+    assert!(power.figures.iter().any(|figure| figure.name == "power.off"), "{:?}", power.figures);
+    assert!(!shown.patch.iter().any(|line| line.contains("min-off")), "{:?}", shown.patch);
     assert!(ran.out.contains("conformance: "), "{}", ran.all());
     assert!(shown.is_simulated() && ran.out.contains("SIMULATED"), "{}", ran.all());
     // As if it had been shown by something real: nothing of it counts for a simulated slot.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use shakedown_core::event::Planned;
 use shakedown_core::{
-    Blame, BootSpec, Case, CaseId, Cut, Dut, Effect, Event, ExitCode, Failure, Fault, Ledger, OsProfile,
-    Outcome, Procedure, Shells, Sink, Slot, event,
+    Blame, BootSpec, Case, CaseId, Cut, Dut, Effect, Event, ExitCode, Fault, Ledger, OsProfile, Outcome,
+    Procedure, Shells, Sink, Slot, event,
 };
 use shakedown_media::Identity as Identified;
 use tokio_util::sync::CancellationToken;
@@ -21,13 +21,23 @@ use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
 use crate::procedure::{Does, Work, in_memory, installs, netboots, own_storage, tool_of, works, writes_by};
-use crate::provision::{self, ProvisionError, Provisioned};
+use crate::provision::{self, Provisioned};
 use crate::sink::JournalSink;
+use crate::steps::{Stopped, fail_step, refuse, shown, step};
 use crate::tool::{self, Before, Wants};
 use crate::waiting::Waiting;
-use crate::{collect, control, installer, netboot, wiring};
+use crate::{collect, control, cycles, installer, netboot, wiring};
 
 pub use shakedown_core::ledger::BOOT;
+
+/// What a bring-up looks at before it believes any boot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Examine {
+    /// The wiring: switch, listen, and the medium there and back.
+    pub wiring: bool,
+    /// How often the supply is cut, to learn how long the board needs without it; 0: not at all.
+    pub power_cycles: u32,
+}
 
 /// What is asked for.
 pub struct Request {
@@ -49,8 +59,8 @@ pub struct Request {
     pub repeat: u32,
     /// The fact `cold-boots`: how often the case of that name cuts the power.
     pub cold_boots: u32,
-    /// Look at the wiring before the first boot: switch, listen, and the medium there and back.
-    pub examine: bool,
+    /// What is looked at before the first boot counts.
+    pub examine: Examine,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
@@ -165,7 +175,8 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     }
     // Switching again would undo an installer's or a loader's work, and of an OS that says nothing on its
     // console nothing could be heard.
-    let examine = examine && !own_storage(&procedure) && !netboots(&procedure) && !spec.may_be_silent();
+    let bears = !own_storage(&procedure) && !netboots(&procedure) && !spec.may_be_silent();
+    let examine = if bears { examine } else { Examine::default() };
     let parts = Parts {
         slot,
         profile,
@@ -198,8 +209,11 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let mut control = Control { image: control, written: false };
     let provisioned = async {
         let done = provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await?;
-        if examine {
+        if examine.wiring {
             shown(&dut, &sink, wiring::STEP, wiring::examine(&dut)).await?;
+        }
+        if examine.power_cycles > 0 && dut.slot.power.is_some() {
+            shown(&dut, &sink, cycles::STEP, cycles::cycle(&dut, examine.power_cycles)).await?;
         }
         Ok::<_, Stopped>(done)
     };
@@ -292,24 +306,6 @@ fn plan(dut: &LiveDut, cases: Vec<Arc<dyn Case>>) -> Vec<Arc<dyn Case>> {
         });
     }
     runs
-}
-
-enum Stopped {
-    Interrupted,
-    Journal,
-    /// The step, and what was decided about it.
-    Failed(String, Box<Decision>),
-}
-
-impl Stopped {
-    /// The step that failed, and what was decided about it; or what ends the whole run.
-    fn failed(self) -> Result<(String, Box<Decision>), Halt> {
-        match self {
-            Self::Interrupted => Err(Halt::Interrupted),
-            Self::Journal => Err(Halt::Journal),
-            Self::Failed(step, decision) => Ok((step, decision)),
-        }
-    }
 }
 
 /// Executes the procedure step by step, with the times that it gives each.
@@ -426,72 +422,6 @@ async fn provision(
 
 /// A step behind the boot: its name, the internal media that count, the longest time.
 type Proves = Option<(String, Vec<String>, Duration)>;
-
-async fn refuse<T>(dut: &LiveDut, sink: &JournalSink, why: String) -> Result<T, Stopped> {
-    step(dut, sink, "plan", async { Err(ProvisionError::Refused(why)) }).await
-}
-
-/// A step that leaves nothing but its proof.
-async fn shown<E: Into<ProvisionError>>(
-    dut: &LiveDut,
-    sink: &JournalSink,
-    name: &str,
-    work: impl Future<Output = Result<String, E>>,
-) -> Result<(), Stopped> {
-    step(dut, sink, name, async { Ok(((), work.await.map_err(Into::into)?)) }).await
-}
-
-async fn step<T>(
-    dut: &LiveDut,
-    sink: &JournalSink,
-    name: &str,
-    work: impl Future<Output = Result<(T, String), ProvisionError>>,
-) -> Result<T, Stopped> {
-    let clock = dut.console.log.clock().clone();
-    let began = clock.now();
-    sink.emit(Event::StepStarted { step: name.into() });
-    let ended = work.await;
-    let took = clock.now().since(began);
-    let decision = match ended {
-        Ok((value, proof)) => {
-            sink.emit(Event::StepEnded { step: name.into(), proof, took });
-            return sink.health().map(|()| value).map_err(|_| Stopped::Journal);
-        }
-        Err(ProvisionError::Cancelled) => return Err(Stopped::Interrupted),
-        Err(ProvisionError::Refused(why)) => {
-            let failure =
-                Failure::new("the image was refused", "an image that can be written and proven", why);
-            Decision { outcome: Outcome::Fail(failure), blame: Blame::Image, because: "image-refused" }
-        }
-        Err(ProvisionError::NotHeld(why)) => {
-            let failure = Failure::new(
-                "the medium does not hold the image: run without --no-flash",
-                "a medium that an earlier run wrote with this image",
-                why,
-            );
-            Decision { outcome: Outcome::Fail(failure), blame: Blame::Image, because: "image-not-held" }
-        }
-        Err(ProvisionError::Fault(fault)) => {
-            adjudicate(&Cut::Rig(*fault), &crate::adjudicate::Observed::healthy())
-        }
-        Err(ProvisionError::Dut(ended)) => {
-            let (cut, since) = *ended;
-            adjudicate(&cut, &observe(dut, since).await)
-        }
-    };
-    if dut.cancel.is_cancelled() {
-        return Err(Stopped::Interrupted);
-    }
-    let Decision { outcome, blame, because } = decision.clone();
-    sink.emit(Event::StepFailed { step: name.into(), outcome, blame, because: because.into(), took });
-    Err(Stopped::Failed(name.to_owned(), Box::new(decision)))
-}
-
-fn fail_step(sink: &JournalSink, step: &str, outcome: Outcome, blame: Blame, because: &str) {
-    sink.emit(Event::StepStarted { step: step.into() });
-    let (step, because, took) = (step.into(), because.into(), Duration::ZERO);
-    sink.emit(Event::StepFailed { step, outcome, blame, because, took });
-}
 
 /// Up to ready. What a tool or an installer left behind is proven by what booted, before the boot counts as
 /// one of the image under test and before anything is asked about it.

@@ -13,7 +13,7 @@ use crate::provision::{ProvisionError, SWITCH};
 pub(crate) const STEP: &str = "examine wiring";
 /// A board whose boot loader is silent says its first word with its kernel; an emulated one on a busy
 /// host took 27 s for that.
-const AWAKE: Duration = Duration::from_secs(120);
+pub(crate) const AWAKE: Duration = Duration::from_secs(120);
 
 /// Switches, listens and looks, with the image on its medium: without one a good board may be silent.
 /// Ends with everything safe. Whether a console that says nothing is the board's or the rig's fault is

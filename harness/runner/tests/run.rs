@@ -97,7 +97,7 @@ async fn without_a_network_the_login_on_the_console_is_the_way_in() {
 #[tokio::test]
 async fn wiring_is_looked_at_before_the_first_boot_counts() {
     let mut sim = Sim::new();
-    sim.examine = true;
+    sim.examine.wiring = true;
     sim.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
     let (exit, ledger) = sim.run().await;
     assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
@@ -108,7 +108,7 @@ async fn wiring_is_looked_at_before_the_first_boot_counts() {
     assert!(proof.contains("power ok: ") && proof.contains("went to the host, was read"), "{proof}");
 
     let mut mute = Sim::new();
-    mute.examine = true;
+    mute.examine.wiring = true;
     mute.world().says = |_| "";
     mute.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
     let (exit, ledger) = mute.run().await;
@@ -118,6 +118,45 @@ async fn wiring_is_looked_at_before_the_first_boot_counts() {
     let (outcome, blame, _) = step.failed.as_ref().unwrap();
     assert_eq!(*blame, Blame::Undetermined, "{}", outcome.headline());
     assert!(ledger.boots.is_empty(), "a boot was watched on a slot that is not wired");
+}
+
+#[tokio::test]
+async fn a_board_that_fades_slowly_is_learnt_to_need_longer_without_power() {
+    let with = |says: fn(u32) -> &'static str| {
+        let mut sim = Sim::new();
+        sim.examine.power_cycles = 4;
+        sim.world().says = says;
+        sim.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
+        sim
+    };
+    let measured = |ledger: &Ledger, name: &str| {
+        ledger.measures.iter().filter(|measure| measure.name == name).map(|one| one.value).collect::<Vec<_>>()
+    };
+    let step =
+        |ledger: &Ledger| ledger.steps.iter().find(|step| step.name == "cycle power").cloned().unwrap();
+    // In the third cycle its capacitors still hold it.
+    let slow = with(|boots| if boots == 2 { "" } else { GOOD });
+    let (exit, ledger) = slow.run().await;
+    assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+    let proof = step(&ledger).proof.unwrap();
+    assert!(
+        proof.starts_with("off for 0.1 s it did not start anew in cycle 3 of 4; 4 of 4 times"),
+        "{proof}"
+    );
+    assert_eq!(measured(&ledger, "power.off.too-short"), [0.1]);
+    assert!(measured(&ledger, "power.off")[0] >= 0.2, "{:?}", ledger.measures);
+    let off = ledger.switched.iter().filter(|proof| !proof.on).count();
+    assert!(off >= 8, "{off} times off");
+
+    // Words of an earlier start do not count for a later one.
+    let dead = with(|boots| if boots == 0 { GOOD } else { "" });
+    dead.world().getty = false;
+    let (exit, ledger) = dead.run().await;
+    let (outcome, blame, because) = step(&ledger).failed.unwrap();
+    assert_eq!(exit, ExitCode::Infra, "{because}: {}", outcome.headline());
+    assert_eq!(blame, Blame::Undetermined, "{}", outcome.headline());
+    assert_eq!(measured(&ledger, "power.off.too-short").len(), 4, "each time was tried");
+    assert!(ledger.boots.is_empty(), "a boot was watched on a board that does not start");
 }
 
 #[tokio::test]

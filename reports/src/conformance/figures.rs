@@ -68,8 +68,12 @@ pub(super) fn of(rung: &Rung, view: &View<'_>) -> Vec<Figure> {
             add(format!("stage {}", text::line(&stage.name)), "s", stage.after.as_secs_f64());
         }
     } else {
+        let of_output =
+            |name: &str| name.split_once('.').is_some_and(|(first, _)| rung.outputs.contains(&first));
+        let own = view.ledger.measures.iter().filter(|measure| of_output(&measure.name));
         let cases = view.cases.iter().filter(|case| rung.has(&case.id.0));
-        for measure in cases.flat_map(|case| &case.attempts).flat_map(|attempt| &attempt.measures) {
+        let attempts = cases.flat_map(|case| &case.attempts);
+        for measure in own.chain(attempts.flat_map(|attempt| &attempt.measures)) {
             if !measure.name.ends_with(".budget") {
                 add(text::line(&measure.name), &measure.unit, measure.value);
             }
@@ -82,6 +86,14 @@ pub(super) fn of(rung: &Rung, view: &View<'_>) -> Vec<Figure> {
     figures.collect()
 }
 
+/// A longer time without power, where the one that the descriptor allows was too short.
+fn min_off(view: &View<'_>) -> Option<String> {
+    let last = |name: &str| view.ledger.measures.iter().rfind(|measure| measure.name == name);
+    let (enough, short) = (last("power.off")?, last("power.off.too-short")?);
+    let seconds = enough.value.ceil();
+    Some(format!("~ min-off: {seconds}s    # off for {:.1} s, it did not start anew each time", short.value))
+}
+
 /// What was found and is not claimed, and what is claimed and was not found.
 pub(super) fn patch(view: &View<'_>) -> Vec<String> {
     let measures = view.ledger.attempts.iter().flat_map(|attempt| &attempt.measures);
@@ -91,7 +103,7 @@ pub(super) fn patch(view: &View<'_>) -> Vec<String> {
         let id = format!("hardware::found::{name}");
         view.cases.iter().find(|case| case.id.0 == id)
     };
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = min_off(view).into_iter().collect();
     for (name, many) in found {
         // Only a case that was planned tells whether somebody claims it: it is skipped when nobody does.
         let Some(case) = case(name) else { continue };

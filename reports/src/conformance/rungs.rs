@@ -7,7 +7,8 @@ pub struct Rung {
     pub name: &'static str,
     /// What holds when it passes.
     pub title: &'static str,
-    /// Outputs that must have been seen off and, after that, on.
+    /// Outputs that must have been seen off and, after that, on. What the run measured of them,
+    /// named `OUTPUT.WHAT`, are its figures.
     pub outputs: &'static [&'static str],
     /// Steps of the run that must have ended with their proof.
     pub steps: &'static [&'static str],
@@ -30,9 +31,9 @@ pub static RUNGS: &[Rung] = &[
     },
     Rung {
         name: "power",
-        title: "the supply is switched, and read back or seen on the console",
+        title: "the supply is switched, read back or seen on the console, and the board starts anew each time",
         outputs: &["power"],
-        steps: &[],
+        steps: &["cycle power"],
         cases: &[],
         of_claims: false,
     },

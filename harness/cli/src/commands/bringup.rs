@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use shakedown_core::ExitCode;
 use shakedown_reports::conformance::{Conformance, FILES, RUNGS, Rung, Subject};
+use shakedown_runner::Examine;
 use shakedown_suites::{Ask, Suites};
 
 use super::run as runs;
@@ -37,6 +38,9 @@ pub(super) struct Args {
     /// How often the power is cut to see whether the board comes up each time.
     #[arg(long, value_name = "N", default_value_t = runs::COLD_BOOTS, value_parser = clap::value_parser!(u32).range(1..=runs::MOST_COLD_BOOTS))]
     pub(super) cold_boots: u32,
+    /// How often the supply is cut before the first boot, to learn how long the board needs without it.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    power_cycles: u32,
     /// Where run folders are made. Else SHAKEDOWN_OUT, ./shakedown-out.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -59,7 +63,9 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         cases.push(SURVEY.to_owned());
         let plan =
             suites.select(&Ask { selection: Some("bringup".into()), cases: cases.clone(), suite: None })?;
-        let examine = rungs.iter().any(|rung| rung.name == "wiring");
+        let has = |name| rungs.iter().any(|rung| rung.name == name);
+        let power_cycles = if has("power") { args.power_cycles } else { 0 };
+        let examine = Examine { wiring: has("wiring"), power_cycles };
         Ok::<_, CliError>((plan, runs::Args::of_bringup(args, cases, examine)))
     };
     let mut earlier = if args.resume { Some(earlier(&folder)?) } else { None };

@@ -13,7 +13,7 @@ use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
 use shakedown_history::{History, Recorder};
-use shakedown_runner::Follower;
+use shakedown_runner::{Examine, Follower};
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Entry, Plan, Suites, TEST_IMAGE};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ pub struct Args {
     cold_boots: u32,
     /// Only a bring-up does.
     #[arg(skip)]
-    examine: bool,
+    examine: Examine,
     /// Leave the DUT switched on at the end, and tell how to get into it. A virtual one is held until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -105,8 +105,8 @@ pub(super) const COLD_BOOTS: u32 = 10;
 pub(super) const MOST_COLD_BOOTS: i64 = 20;
 
 impl Args {
-    /// A run of these cases for a bring-up, which may look at the wiring first.
-    pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>, examine: bool) -> Self {
+    /// A run of these cases for a bring-up, which may look at the wiring and the supply first.
+    pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>, examine: Examine) -> Self {
         Self {
             board: None,
             slot: Some(bringup.slot.clone()),
@@ -225,7 +225,7 @@ pub(super) fn provision(
         list: false,
         repeat: 1,
         cold_boots: COLD_BOOTS,
-        examine: false,
+        examine: Examine::default(),
         keep: false,
         no_flash: false,
         control: None,

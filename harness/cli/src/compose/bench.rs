@@ -13,6 +13,7 @@ use shakedown_core::event::Nowhere;
 use shakedown_core::shell::quote;
 use shakedown_core::{Board, CaseId, Clock, Deadline, ExitCode, Outcome, Pace, RealClock};
 use shakedown_host::lock::SlotLock;
+use shakedown_runner::Examine;
 use shakedown_runner::adjudicate::by_control;
 use shakedown_suites::{Ask, Plan, SuiteError, Suites};
 use tokio_util::sync::CancellationToken;
@@ -197,7 +198,7 @@ impl SlotsBench<'_> {
             command: self.command(place, task, &chosen, suite),
             repeat: 1,
             cold_boots: 1,
-            examine: false,
+            examine: Examine::default(),
             keep: false,
             no_flash: false,
             patience: LEASE,

@@ -11,7 +11,7 @@ use shakedown_core::{
 };
 use shakedown_host::KeyPair;
 use shakedown_media::Identity as Identified;
-use shakedown_runner::{Follower, Identity, JournalSink, Kept, Request, RunFolder};
+use shakedown_runner::{Examine, Follower, Identity, JournalSink, Kept, Request, RunFolder};
 use shakedown_simulated::VirtualClock;
 use tokio_util::sync::CancellationToken;
 
@@ -48,8 +48,8 @@ pub struct Job<'a> {
     pub repeat: u32,
     /// How often `power::cuts::cold-boots` cuts the power.
     pub cold_boots: u32,
-    /// Look at the wiring before the first boot.
-    pub examine: bool,
+    /// What is looked at before the first boot counts.
+    pub examine: Examine,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.

@@ -16,7 +16,7 @@ use shakedown_core::{
 };
 use shakedown_host::KeyPair;
 use shakedown_qemu::{MachineDoc, SlotRequest, doc::MachineName};
-use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
+use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, Run, by, guest};
@@ -199,7 +199,7 @@ pub(crate) async fn run(place: &Place) -> Run {
         ],
         repeat: 1,
         cold_boots: 1,
-        examine: false,
+        examine: Examine::default(),
         keep: false,
         no_flash: false,
         control: None,

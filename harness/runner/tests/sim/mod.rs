@@ -22,7 +22,7 @@ use shakedown_core::{
     Tftp, Unreachable, UsbDevice, VitalSigns, Vitals,
 };
 use shakedown_media::FileMedium;
-use shakedown_runner::{Identity, JournalSink, Request, RunFolder};
+use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use docs::{
@@ -143,7 +143,7 @@ pub(crate) struct Sim {
     pub(crate) power: bool,
     pub(crate) network: bool,
     /// Look at the wiring first.
-    pub(crate) examine: bool,
+    pub(crate) examine: Examine,
     pub(crate) safe: Level,
     pub(crate) tools: BTreeMap<String, Arc<dyn RigTool>>,
     /// Who serves boot files.
@@ -193,7 +193,7 @@ impl Sim {
             no_flash: false,
             power: true,
             network: true,
-            examine: false,
+            examine: Examine::default(),
             safe: Level::Off,
             tools: BTreeMap::new(),
             tftp: None,

@@ -1,0 +1,152 @@
+//! A bring-up switches the supply again and again: the board must start anew each time, and what it
+//! needs without power for that is learnt.
+
+use std::time::Duration;
+
+use shakedown_console::{Finder, Patterns};
+use shakedown_core::event::Better;
+use shakedown_core::{
+    BootFailure, BootSpec, Cursor, Cut, Dut as _, Event, Evidence, Fault, Guarded, InfraKind, Mark, Measure,
+    Seen, Stop, WaitEnd,
+};
+
+use crate::dut::LiveDut;
+use crate::provision::{ProvisionError, SWITCH, power_down, to_dut};
+use crate::wiring::AWAKE;
+
+/// The step's name in the journal.
+pub(crate) const STEP: &str = "cycle power";
+/// Off times that are tried, as multiples of the shortest that is allowed.
+const LONGER: [u32; 4] = [1, 2, 4, 8];
+/// The shortest that anything is learnt of, where nothing limits it.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// The run's measure of the time without power after which it started anew each time.
+const OFF: &str = "power.off";
+/// The run's measure of a time that was not enough.
+const TOO_SHORT: &str = "power.off.too-short";
+
+/// What came of some cycles with the same time without power.
+enum Round {
+    /// Each was followed by a start; the longest time without power among them.
+    Anew(Duration),
+    /// The first that was not, from 1, where on the console it began, and how its first word was waited for.
+    Not(u32, Cursor, Stop),
+}
+
+/// Cuts the power so many times, each for the shortest time that is allowed; where the board does not
+/// start anew after that, for longer. Ends with the supply off.
+pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, ProvisionError> {
+    let Some(power) = &dut.slot.power else {
+        let fault = Fault::new(InfraKind::Config, "slot", "cycle", &dut.slot.id);
+        return Err(fault.expected("a power output", "none in the rig file").into());
+    };
+    let (stage, words) = first_words(&dut.spec)?;
+    to_dut(dut, SWITCH).await?;
+    let least = power.limits().min_off.max(LEAST);
+    let mut told = Vec::new();
+    let mut last = None;
+    for longer in LONGER {
+        let off = least * longer;
+        match round(dut, power, &words, off, times).await? {
+            Round::Anew(longest) => {
+                measure(dut, OFF, longest);
+                power_down(dut).await?;
+                let at_most = longest.as_secs_f64();
+                told.push(format!(
+                    "{times} of {times} times it started anew, off for {at_most:.1} s at most"
+                ));
+                return Ok(told.join("; "));
+            }
+            Round::Not(cycle, since, stop) => {
+                measure(dut, TOO_SHORT, off);
+                let off = off.as_secs_f64();
+                told.push(format!("off for {off:.1} s it did not start anew in cycle {cycle} of {times}"));
+                last = Some((since, stop));
+            }
+        }
+    }
+    for line in told {
+        dut.evidence(Evidence::Note(line));
+    }
+    let nothing = || (dut.console.log.here(), dut.wait(STEP, AWAKE).stop("nothing"));
+    let (since, stop) = last.unwrap_or_else(nothing);
+    let late = BootFailure::Late { stage, after: "power".to_owned(), outside: false, stop };
+    Err(ProvisionError::dut(Cut::Boot(late), since))
+}
+
+/// What a start shows first: of the stages up to the first that must come.
+fn first_words(spec: &BootSpec) -> Result<(String, Patterns), ProvisionError> {
+    let mut patterns = Vec::new();
+    for stage in &spec.stages {
+        if let Seen::Console(seen) = &stage.seen {
+            patterns.extend(seen);
+            if !stage.optional {
+                let words = Patterns::compile(&patterns).map_err(|error| {
+                    ProvisionError::Refused(format!("stage `{}` of the board: {error}", stage.name))
+                })?;
+                return Ok((stage.name.clone(), words));
+            }
+        }
+    }
+    let fault = Fault::new(InfraKind::Config, "board", "see a start of", "the board");
+    Err(fault.expected("a stage that is seen on the console", "none").into())
+}
+
+async fn round(
+    dut: &LiveDut,
+    power: &Guarded,
+    words: &Patterns,
+    off: Duration,
+    times: u32,
+) -> Result<Round, ProvisionError> {
+    let clock = dut.console.log.clock().clone();
+    let apart = Duration::from_secs(60) / power.limits().max_cycles_per_minute.max(1);
+    let mut longest = Duration::ZERO;
+    let mut on_before = None;
+    for cycle in 1..=times {
+        // Between the order and its proof it may have been off already.
+        let off_at = clock.now();
+        power_down(dut).await?;
+        let earliest = on_before.map_or(off_at + off, |on| (off_at + off).max(on + apart));
+        let left = earliest.since(clock.now());
+        let pause = dut.wait("time without power", left + Duration::from_secs(30)).at_rig_pace();
+        pause.pause(left, || "the supply off".to_owned()).await.map_err(|stop| stopped(power, stop))?;
+        let since = dut.console.log.here();
+        let mut here = since;
+        dut.ascend(since);
+        dut.console.log.mark(&Mark::PowerOn);
+        let by = dut.wait("power on", SWITCH).at_rig_pace();
+        dut.waiting.on(power.set(true, &by)).await?;
+        let on_at = clock.now();
+        longest = longest.max(on_at.since(off_at));
+        on_before = Some(on_at);
+        let by = dut.wait("the board's first words", AWAKE);
+        let mut finder = Box::new(Finder::new(words));
+        match dut.waiting.on(dut.console.log.expect(&mut here, finder.as_mut(), &by)).await {
+            Ok(_) => {}
+            Err(WaitEnd::Stopped(stop @ Stop::Late(_))) => return Ok(Round::Not(cycle, since, stop)),
+            Err(WaitEnd::Stopped(stop)) => return Err(stopped(power, stop)),
+            Err(WaitEnd::Closed(closed)) => {
+                let fault = Fault::new(InfraKind::Console, "slot", "follow", &dut.slot.id);
+                return Err(fault.expected("an open console", closed.why).into());
+            }
+        }
+    }
+    Ok(Round::Anew(longest))
+}
+
+fn stopped(power: &Guarded, stop: Stop) -> ProvisionError {
+    match stop {
+        Stop::Cancelled(_) => ProvisionError::Cancelled,
+        stop @ Stop::Late(_) => {
+            Fault::new(InfraKind::Power, "slot", "cycle", power.describe()).stopped(stop).into()
+        }
+    }
+}
+
+fn measure(dut: &LiveDut, name: &str, span: Duration) {
+    let (name, unit) = (name.to_owned(), "s".to_owned());
+    let measure = Measure { name, value: span.as_secs_f64(), unit, better: Better::Lower };
+    dut.sink.emit(Event::Measured { case: None, measure });
+}
