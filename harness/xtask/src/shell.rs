@@ -43,6 +43,12 @@ pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Line
 }
 
 impl Line {
+    /// One more argument.
+    pub(crate) fn arg(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.argv.push(word.as_ref().to_owned());
+        self
+    }
+
     /// Adds to the environment.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));

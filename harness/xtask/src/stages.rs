@@ -72,6 +72,8 @@ pub(crate) enum Run {
     Shakedown(&'static [&'static str], i32),
     /// The rules of the workspace.
     Tidy,
+    /// The loader of descriptors, fuzzed.
+    Fuzz,
     /// Waits for the images that are built in the background.
     Images,
 }
@@ -185,5 +187,6 @@ pub(crate) const STAGES: &[Stage] = &[
         Tier::Images,
         &["test", "--package", "shakedown-os", "--test", "identical", "--", "--ignored"],
     )),
+    Stage { name: "fuzz", tier: Tier::T0, run: Run::Fuzz, full: true },
     only_full(&cargo("doc-tests", Tier::T0, &["test", "--workspace", "--doc"])),
 ];

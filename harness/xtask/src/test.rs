@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::fuzz;
 use crate::packages;
 use crate::shell::{Background, cargo, line, shakedown, target_dir};
 use crate::stages::{FEATURES, Run, STAGES, Stage, Tier};
@@ -107,6 +108,7 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
             Ok(())
         }
         Run::Tidy => tidy::run(),
+        Run::Fuzz => fuzz::run(),
         Run::Images => match images.take() {
             Some(images) => images.join(),
             None => build_images()?.join(),
