@@ -4,7 +4,7 @@ use std::io::Write;
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout();
-    for folder in ["assemble", "boot", "flasher", "initramfs", "packages", "tree", "tree-web"] {
+    for folder in ["assemble", "boot", "flasher", "initramfs", "packages", "tree", "tree-web", "balena"] {
         writeln!(out, "cargo::rerun-if-changed={folder}")?;
     }
     Ok(())

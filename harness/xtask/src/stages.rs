@@ -129,6 +129,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "dut",
             "docs",
             "examples",
+            "standin",
             "plots",
             "sabotage",
         ],
@@ -175,6 +176,8 @@ pub(crate) const STAGES: &[Stage] = &[
     only_full(&ignored("flasher-os", Tier::T4, &["flasher"])),
     // It builds Debian, and runs all that its profile allows.
     only_full(&ignored("debian", Tier::T4, &["examples"])),
+    // It builds the stand-in for balenaOS and its updates, and runs all that balenaOS's profile allows.
+    only_full(&ignored("balena-stand-in", Tier::T4, &["standin"])),
     only_full(&shakedown("all", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "all"])),
     only_full(&shakedown(
         "arm64-all",

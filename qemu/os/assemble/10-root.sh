@@ -9,7 +9,8 @@ set -euo pipefail
 arch=$1 deb_list=$2 recipe=$3 out=$4
 root=$out/root loaders=$out/loaders
 
-words() { sed 's/#.*//; /^[[:space:]]*$/d' "$@"; }
+# shellcheck source=lib.sh
+. "$recipe/assemble/lib.sh"
 
 rm -rf "$root" "$loaders"
 mkdir -p "$root" "$loaders"
@@ -72,13 +73,9 @@ chmod 640 "$root/etc/shadow"
 chown 0:42 "$root/etc/shadow"
 
 units=$root/etc/systemd/system
-want() { mkdir -p "$units/$1.wants" && ln -sf "$2" "$units/$1.wants/${2##*/}"; }
-for unit in "$units"/*.service "$units"/*.socket "$units"/*.path; do
-    target=$(sed -n 's/^WantedBy=//p' "$unit")
-    [[ -z $target ]] || want "$target" "../${unit##*/}"
-done
-want multi-user.target /lib/systemd/system/systemd-networkd.service
-want sockets.target /lib/systemd/system/systemd-networkd.socket
+enable_units "$units"
+want "$units" multi-user.target /lib/systemd/system/systemd-networkd.service
+want "$units" sockets.target /lib/systemd/system/systemd-networkd.socket
 ln -sf /lib/systemd/system/multi-user.target "$units/default.target"
 # One process each, at every boot and reload. Serial consoles need the one, `systemd.mask=` among
 # the kernel's arguments the other; nothing here uses the rest.

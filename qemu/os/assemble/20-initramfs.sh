@@ -8,7 +8,8 @@ recipe=$1 out=$2
 root=$out/root tree=$out/initramfs
 version=$(basename "$root"/usr/lib/modules/*)
 
-words() { sed 's/#.*//; /^[[:space:]]*$/d' "$@"; }
+# shellcheck source=lib.sh
+. "$recipe/assemble/lib.sh"
 
 rm -rf "$tree"
 mkdir -p "$tree"/{bin,proc,sys,dev,run,sysroot,"lib/modules/$version"}

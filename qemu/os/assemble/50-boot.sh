@@ -1,17 +1,19 @@
 #!/bin/bash
 # GRUB, its configuration and environment, config.json -> boot.fat, core.img
 #
-# 50-boot.sh ARCH BOARD KERNEL_ARGS RECIPE OUT
+# 50-boot.sh ARCH BOARD KERNEL_ARGS RECIPE OS_SCRIPT OUT
 set -euo pipefail
-arch=$1 board=$2 kernel_args=$3 recipe=$4 out=$5
+arch=$1 board=$2 kernel_args=$3 recipe=$4 os=$5 out=$6
+# shellcheck source=reference.sh
+. "$recipe/$os"
 tree=$out/boot loaders=$out/loaders/usr/lib/grub
 modules="part_gpt fat ext2 normal configfile loadenv test linux echo serial terminal reboot halt sleep minicmd cat ls boot true gzio regexp probe"
 
 rm -rf "$tree"
-mkdir -p "$tree/grub" "$tree/EFI/BOOT"
-sed "s/@KERNEL_ARGS@/$kernel_args/" "$recipe/boot/grub.cfg" > "$tree/grub/grub.cfg"
-grub-editenv "$tree/grub/grubenv" create
-grub-editenv "$tree/grub/grubenv" set boot_slot=A upgrade_available=0 bootcount=0
+mkdir -p "$tree/$grub" "$tree/EFI/BOOT"
+sed "s/@KERNEL_ARGS@/$kernel_args/" "$recipe/$grub_cfg" > "$tree/$grub/grub.cfg"
+grub-editenv "$tree/$grub/grubenv" create
+grub-editenv "$tree/$grub/grubenv" set "${grubenv[@]}"
 cp "$out/root/usr/lib/os-release" "$tree/os-release"
 printf '{\n  "deviceType": "%s",\n  "developmentMode": false,\n  "persistentLogging": false\n}\n' "$board" > "$tree/config.json"
 
@@ -19,12 +21,14 @@ printf '{\n  "deviceType": "%s",\n  "developmentMode": false,\n  "persistentLogg
 # shellcheck disable=SC2086 # a list of modules
 case $arch in
 amd64)
-    grub-mkimage -d "$loaders/x86_64-efi" -O x86_64-efi -p /grub -o "$tree/EFI/BOOT/BOOTX64.EFI" $modules
-    grub-mkimage -d "$loaders/i386-pc" -O i386-pc -p '(,gpt2)/grub' -o "$out/core.img" biosdisk $modules
-    cp "$loaders/i386-pc/boot.img" "$out/boot.img"
+    grub-mkimage -d "$loaders/x86_64-efi" -O x86_64-efi -p "/$grub" -o "$tree/EFI/BOOT/BOOTX64.EFI" $modules
+    if [[ $bios == yes ]]; then
+        grub-mkimage -d "$loaders/i386-pc" -O i386-pc -p "(,gpt2)/$grub" -o "$out/core.img" biosdisk $modules
+        cp "$loaders/i386-pc/boot.img" "$out/boot.img"
+    fi
     ;;
 arm64)
-    grub-mkimage -d "$loaders/arm64-efi" -O arm64-efi -p /grub -o "$tree/EFI/BOOT/BOOTAA64.EFI" ${modules/serial /}
+    grub-mkimage -d "$loaders/arm64-efi" -O arm64-efi -p "/$grub" -o "$tree/EFI/BOOT/BOOTAA64.EFI" ${modules/serial /}
     ;;
 esac
 
@@ -42,7 +46,7 @@ fi
 
 find "$tree" -print0 | xargs -0 touch --date="@$SOURCE_DATE_EPOCH"
 rm -f "$out/boot.fat"
-faketime -f "$FAKE_CLOCK" mkfs.fat -i 5d0f3c52 -n RESIN-BOOT -F 16 -C "$out/boot.fat" $((64 * 1024)) > /dev/null
+faketime -f "$FAKE_CLOCK" mkfs.fat -i 5d0f3c52 -n RESIN-BOOT -F 16 -C "$out/boot.fat" $((boot_mib * 1024)) > /dev/null
 # One at a time, sorted: copying a folder takes the order of the host's folder.
 cd "$tree"
 while IFS= read -r path; do

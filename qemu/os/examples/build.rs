@@ -1,12 +1,12 @@
 //! Builds from a shell, for whoever works on the recipe:
-//! `cargo run -p shakedown-os --example build -- amd64 [VERSION [VARIANT]] [--update] [--rebuild]`
+//! `cargo run -p shakedown-os --example build -- amd64 [VERSION [VARIANT]] [--balena] [--update] [--rebuild]`
 
 #![expect(clippy::print_stdout, reason = "a tool for a terminal")]
 
 use std::time::Duration;
 
 use shakedown_core::{Deadline, Pace, RealClock};
-use shakedown_os::{BuildRequest, Step, Target, Variant, build, build_update};
+use shakedown_os::{BuildRequest, Os, Step, Target, Variant, build, build_update};
 use tokio_util::sync::CancellationToken;
 
 type AnyError = Box<dyn std::error::Error>;
@@ -30,6 +30,9 @@ async fn run() -> Result<(), AnyError> {
     if let Some(name) = words.get(2) {
         let variant = Variant::ALL.into_iter().find(|variant| variant.name() == name);
         request.variant = variant.ok_or("VARIANT is one of: standard no-init no-kernel unhealthy")?;
+    }
+    if options.iter().any(|option| option == "--balena") {
+        request.os = Os::BalenaOs;
     }
     request.rebuild = options.iter().any(|option| option == "--rebuild");
     let clock = RealClock::start();

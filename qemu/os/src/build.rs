@@ -12,13 +12,13 @@ use crate::apt::{AptRoot, Lists};
 use crate::recipe::hex;
 use crate::request::OnStep;
 use crate::workshop::Workshop;
-use crate::{Arch, BuildError, BuildRequest, Built, Manifest, Update, bios, recipe, tools};
+use crate::{BuildError, BuildRequest, Built, Manifest, Os, Update, bios, recipe, tools};
 
 /// Builds a disk image, or takes it from the cache.
 pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) -> Result<Built, BuildError> {
     let site = Site::prepare(request, by, on_step).await?;
     let (arch, board) = (request.board.arch(), request.board.slug());
-    let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args, board]);
+    let key = site.key(&[&request.version, request.variant.name(), &request.kernel_args, board], request.os);
     let dir = site.cache.join(format!("image-{}", &key[..16]));
     if !request.rebuild
         && let Some(built) = cached(&dir)
@@ -31,18 +31,18 @@ pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) 
     let debian = arch.debian();
     let (recipe_dir, out_dir) = (shop.recipe(), shop.out());
     let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
-    shop.step("slot image", shop.slot(board, &request.version, request.variant.name(), &base)).await?;
-    shop.step(
-        "state and data",
-        shop.as_root("state and data", "40-state-data.sh", &[debian, &recipe_dir, &out_dir]),
-    )
-    .await?;
-    let args = [debian, board, &request.kernel_args, &recipe_dir, &out_dir];
+    let os = request.os.script();
+    shop.step("slot image", shop.slot(request, &base)).await?;
+    let args = [debian, &recipe_dir, os, &out_dir];
+    shop.step("state and data", shop.as_root("state and data", "assemble/40-state-data.sh", &args)).await?;
+    let args = [debian, board, &request.kernel_args, &recipe_dir, os, &out_dir];
     shop.step("boot partition", shop.script("boot partition", "50-boot.sh", &args)).await?;
     let raw = out.join("os.img");
     shop.step("disk image", async {
-        shop.script("disk image", "60-disk.sh", &[&out_dir, &raw.to_string_lossy()]).await?;
-        if arch == Arch::Amd64 { embed(&out, &raw) } else { Ok(()) }
+        let args = [&*recipe_dir, os, &out_dir, &raw.to_string_lossy()];
+        shop.script("disk image", "60-disk.sh", &args).await?;
+        // Without it there is nothing that a BIOS could start.
+        if out.join("core.img").exists() { embed(&out, &raw) } else { Ok(()) }
     })
     .await?;
 
@@ -62,20 +62,32 @@ pub async fn build(request: &BuildRequest, by: &Deadline, on_step: &OnStep<'_>) 
         packed_bytes: size(&packed)?,
         manifest: site.manifest.clone(),
         key,
+        test_image: None,
         figures: shop.figures(),
         cached: false,
     };
     let keep = out.join("keep");
     fs::create_dir_all(&keep).map_err(BuildError::file("create", &keep))?;
+    if out.join(TEST_IMAGE).exists() {
+        rename(&out.join(TEST_IMAGE), &keep.join(TEST_IMAGE))?;
+    }
     rename(&packed, &keep.join("os.img.zst"))?;
     put(&keep.join("manifest.txt"), built.manifest.to_string().as_bytes())?;
     let record = serde_json::to_vec_pretty(&built).unwrap_or_default();
     put(&keep.join("built.json"), &record)?;
     settle(&keep, &dir)?;
-    Ok(built)
+    Ok(Built { test_image: test_image(&dir), ..built })
 }
 
-/// Builds an update file for `reference-update`, or takes it from the cache. A broken
+/// The container image for the suites, where it does not lie on the data partition.
+const TEST_IMAGE: &str = "test-image.tar";
+
+fn test_image(dir: &Path) -> Option<PathBuf> {
+    let file = dir.join(TEST_IMAGE);
+    file.exists().then_some(file)
+}
+
+/// Builds an update file for the OS's own update command, or takes it from the cache. A broken
 /// variant costs no more than a whole one: both start from the same unpacked packages.
 pub async fn build_update(
     request: &BuildRequest,
@@ -84,17 +96,34 @@ pub async fn build_update(
 ) -> Result<Update, BuildError> {
     let site = Site::prepare(request, by, on_step).await?;
     let board = request.board.slug();
-    let key = site.key(&[&request.version, request.variant.name(), "update", board]);
-    let file = site.cache.join(format!("update-{}-{}-{}.tar", request.version, request.variant, &key[..16]));
+    let key = site.key(&[&request.version, request.variant.name(), "update", board], request.os);
+    let name = format!("update-{}-{}-{}", request.version, request.variant, &key[..16]);
+    let file = site.cache.join(match request.os {
+        Os::Reference => name + ".tar",
+        Os::BalenaOs => name + ".docker.gz",
+    });
     if !request.rebuild && file.exists() {
         return Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: true });
     }
     let base = site.base().await?;
     let shop = &site.shop;
-    shop.step("slot image", shop.slot(board, &request.version, request.variant.name(), &base)).await?;
-    let (image, fresh) = (shop.file("root.ext4"), shop.file("update.tar"));
-    let args = [board, &request.version, &image.to_string_lossy(), &fresh.to_string_lossy()];
-    shop.step("update file", shop.script("update file", "70-update.sh", &args)).await?;
+    shop.step("slot image", shop.slot(request, &base)).await?;
+    let (tree, image, fresh) = (shop.file("root"), shop.file("root.ext4"), shop.file("update"));
+    let (tree, image, recipe_dir) = (tree.to_string_lossy(), image.to_string_lossy(), shop.recipe());
+    let (recipe_dir, to) = (recipe_dir.to_string_lossy(), fresh.to_string_lossy());
+    shop.step("update file", async {
+        match request.os {
+            Os::Reference => {
+                let args = [board, &request.version, &image, &to];
+                shop.script("update file", "70-update.sh", &args).await
+            }
+            Os::BalenaOs => {
+                let args = [request.board.arch().debian(), board, &recipe_dir, &tree, &to];
+                shop.as_root("update file", "balena/70-hostapp.sh", &args).await
+            }
+        }
+    })
+    .await?;
     rename(&fresh, &file)?;
     Ok(Update { sha256: hash(&file).await?, bytes: size(&file)?, file, cached: false })
 }
@@ -137,23 +166,26 @@ impl<'a> Site<'a> {
         Ok(Self { shop, apt, manifest, versions, cache })
     }
 
-    /// The hash of everything that goes into a build, and of `more`.
-    fn key(&self, more: &[&str]) -> String {
+    /// The hash of everything that goes into a build of this OS, and of `more`.
+    fn key(&self, more: &[&str], os: Os) -> String {
         let mut hasher = Sha256::new();
         hasher.update(format!(
-            "{}\n{}\n{}\n{}",
+            "{}\n{}\n{}\n{}{}",
             recipe::hash(),
             self.manifest,
             self.versions,
-            more.join("\n")
+            more.join("\n"),
+            recipe::own_hash(os)
         ));
         hex(&hasher.finalize())
     }
 
     /// The unpacked packages with our files and the initramfs, as a tar; from the cache if it is there.
     async fn base(&self) -> Result<PathBuf, BuildError> {
-        let base = self.cache.join(format!("base-{}.tar.zst", &self.key(&[])[..16]));
-        let loaders = self.cache.join(format!("loaders-{}", &self.key(&[])[..16]));
+        // One for all: another OS is made of the same tree.
+        let key = self.key(&[], Os::Reference);
+        let base = self.cache.join(format!("base-{}.tar.zst", &key[..16]));
+        let loaders = self.cache.join(format!("loaders-{}", &key[..16]));
         let shop = &self.shop;
         if !(base.exists() && loaders.exists()) {
             let debs = shop.step("packages", self.apt.download(&self.manifest, shop.by())).await?;
@@ -165,9 +197,13 @@ impl<'a> Site<'a> {
                 (shop.recipe(), shop.out(), list_file.to_string_lossy().into_owned());
             let (recipe_dir, out_dir) = (recipe_dir.to_string_lossy(), out_dir.to_string_lossy());
             let args = [self.apt.arch().debian(), &list_file, &recipe_dir, &out_dir];
-            shop.step("root file system", shop.as_root("root file system", "10-root.sh", &args)).await?;
-            shop.step("initramfs", shop.as_root("initramfs", "20-initramfs.sh", &[&recipe_dir, &out_dir]))
+            shop.step("root file system", shop.as_root("root file system", "assemble/10-root.sh", &args))
                 .await?;
+            shop.step(
+                "initramfs",
+                shop.as_root("initramfs", "assemble/20-initramfs.sh", &[&recipe_dir, &out_dir]),
+            )
+            .await?;
             let _ = fs::remove_dir_all(&loaders);
             rename(&shop.file("loaders"), &loaders)?;
             rename(&shop.file("base.tar.zst"), &base)?;
@@ -187,6 +223,10 @@ fn check(request: &BuildRequest) -> Result<(), BuildError> {
         let allowed = "letters, digits and .+-";
         return Err(BuildError::Request { what: "version", got: request.version.clone(), allowed });
     }
+    if !request.os.is_for(request.board) {
+        let allowed = "generic-amd64 for the stand-in for balenaOS";
+        return Err(BuildError::Request { what: "board", got: request.board.to_string(), allowed });
+    }
     if !plain(&request.kernel_args, b" .,=_:-") {
         let allowed = "letters, digits and .,=_:-";
         return Err(BuildError::Request {
@@ -202,6 +242,7 @@ pub(crate) fn cached(dir: &Path) -> Option<Built> {
     let record = fs::read(dir.join("built.json")).ok()?;
     let mut built: Built = serde_json::from_slice(&record).ok()?;
     built.image = dir.join("os.img.zst");
+    built.test_image = test_image(dir);
     built.cached = true;
     (fs::metadata(&built.image).ok()?.len() == built.packed_bytes).then_some(built)
 }

@@ -39,7 +39,8 @@ pub async fn build_flasher(
     .await?;
     let image = shop.file("flasher.img");
     shop.step("installer", {
-        let script = Tool::new("bash").arg(parts.join("flasher.sh")).arg(&raw).arg(&parts).arg(&out);
+        let own = shop.recipe().join(request.os.script());
+        let script = Tool::new("bash").arg(parts.join("flasher.sh")).arg(&raw).arg(&parts).arg(own).arg(&out);
         shop.run("installer", script)
     })
     .await?;
@@ -58,6 +59,7 @@ pub async fn build_flasher(
         packed_bytes: size(&packed)?,
         manifest: os.manifest,
         key,
+        test_image: None,
         figures: shop.figures(),
         cached: false,
     };

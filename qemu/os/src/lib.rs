@@ -1,7 +1,7 @@
 //! The reference OS and its builder.
 //!
 //! The recipe lies beside this crate as real files (`tree/`, `boot/`, `initramfs/`,
-//! `packages/`, `assemble/`) and is embedded in the binary. [`build`] resolves the
+//! `packages/`, `assemble/`, `balena/`) and is embedded in the binary. [`build`] resolves the
 //! package manifest with an apt root of its own, unpacks the packages under fakeroot and
 //! assembles a disk image: no root, no loop device, no mount, no user namespace, and no
 //! code of the target architecture is run.
@@ -30,5 +30,5 @@ pub use build::{build, build_update};
 pub use error::BuildError;
 pub use flasher::build_flasher;
 pub use manifest::{Manifest, Package};
-pub use request::{Arch, BuildRequest, Built, OnStep, Step, Target, Update, Variant};
+pub use request::{Arch, BuildRequest, Built, OnStep, Os, Step, Target, Update, Variant};
 pub use tools::{PACKAGES, missing_packages};

@@ -7,9 +7,9 @@ use std::path::Path;
 use include_dir::{Dir, File, include_dir};
 use sha2::{Digest, Sha256};
 
-use crate::{Arch, BuildError};
+use crate::{Arch, BuildError, Os};
 
-static PARTS: [(&str, Dir<'static>); 6] = [
+static PARTS: [Part; 6] = [
     ("assemble", include_dir!("$CARGO_MANIFEST_DIR/assemble")),
     ("boot", include_dir!("$CARGO_MANIFEST_DIR/boot")),
     ("initramfs", include_dir!("$CARGO_MANIFEST_DIR/initramfs")),
@@ -17,6 +17,9 @@ static PARTS: [(&str, Dir<'static>); 6] = [
     ("tree", include_dir!("$CARGO_MANIFEST_DIR/tree")),
     ("tree-web", include_dir!("$CARGO_MANIFEST_DIR/tree-web")),
 ];
+
+/// What makes the stand-in for balenaOS of the reference OS, with a hash of its own as well.
+static BALENA: Part = ("balena", include_dir!("$CARGO_MANIFEST_DIR/balena"));
 
 /// What makes an installer of a finished image. It has a hash of its own: another installer is no
 /// reason to build the OS anew.
@@ -42,24 +45,39 @@ pub(crate) fn write_flasher(to: &Path) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Every file with its path in the recipe, sorted.
-fn files() -> Vec<(String, &'static File<'static>)> {
+/// A part's name and its folder.
+type Part = (&'static str, Dir<'static>);
+
+/// Every file of these parts with its path in the recipe, sorted.
+fn files(parts: &'static [Part]) -> Vec<(String, &'static File<'static>)> {
     fn below(part: &str, dir: &'static Dir<'static>, found: &mut Vec<(String, &'static File<'static>)>) {
         found.extend(dir.files().map(|file| (format!("{part}/{}", file.path().display()), file)));
         dir.dirs().for_each(|dir| below(part, dir, found));
     }
     let mut found = Vec::new();
-    for (part, dir) in &PARTS {
+    for (part, dir) in parts {
         below(part, dir, &mut found);
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
     found
 }
 
-/// A hash of all files, with their names.
+/// A hash of what every OS is made of: the files, with their names.
 pub(crate) fn hash() -> String {
+    hash_of(&PARTS)
+}
+
+/// A hash of what makes an OS of that; empty for the reference OS, which needs nothing more.
+pub(crate) fn own_hash(os: Os) -> String {
+    match os {
+        Os::Reference => String::new(),
+        Os::BalenaOs => hash_of(std::slice::from_ref(&BALENA)),
+    }
+}
+
+fn hash_of(parts: &'static [Part]) -> String {
     let mut hasher = Sha256::new();
-    for (path, file) in files() {
+    for (path, file) in files(parts) {
         hasher.update(format!("{path} {}\n", file.contents().len()));
         hasher.update(file.contents());
     }
@@ -68,7 +86,7 @@ pub(crate) fn hash() -> String {
 
 /// Writes all files below `to`. What starts with `#!` is executable.
 pub(crate) fn write(to: &Path) -> Result<(), BuildError> {
-    for (name, file) in files() {
+    for (name, file) in files(&PARTS).into_iter().chain(files(std::slice::from_ref(&BALENA))) {
         let path = to.join(&name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(BuildError::file("create", parent))?;
@@ -109,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_recipe_is_embedded_whole() {
-        let names: Vec<_> = files().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = files(&PARTS).into_iter().map(|(name, _)| name).collect();
         for expected in
             ["assemble/10-root.sh", "boot/grub.cfg", "initramfs/init", "tree/usr/bin/reference-update"]
         {

@@ -91,6 +91,47 @@ impl fmt::Display for Arch {
     }
 }
 
+/// Which OS is made of the packages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Os {
+    /// The reference OS.
+    #[default]
+    Reference,
+    /// The stand-in for balenaOS: its names, paths and habits, on the same packages.
+    BalenaOs,
+}
+
+impl Os {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Reference, Self::BalenaOs];
+
+    /// The OS profile that it executes.
+    pub fn profile(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::BalenaOs => "balenaos",
+        }
+    }
+
+    /// Whether there is one for this board. The stand-in starts by UEFI alone.
+    pub fn is_for(self, board: Target) -> bool {
+        self == Self::Reference || board == Target::Amd64
+    }
+
+    /// By its profile.
+    pub fn of_profile(profile: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|os| os.profile() == profile)
+    }
+
+    /// What is its own, as a script of the recipe.
+    pub(crate) fn script(self) -> &'static str {
+        match self {
+            Self::Reference => "assemble/reference.sh",
+            Self::BalenaOs => "balena/os.sh",
+        }
+    }
+}
+
 /// Whole, or broken in a way that a suite needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -130,6 +171,8 @@ impl fmt::Display for Variant {
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
+    /// Which OS.
+    pub os: Os,
     /// For which board.
     pub board: Target,
     /// `VERSION_ID` of its os-release.
@@ -147,9 +190,10 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
-    /// Version 1.0.0, whole.
+    /// The reference OS in version 1.0.0, whole.
     pub fn new(board: Target, cache: impl Into<PathBuf>) -> Self {
         Self {
+            os: Os::Reference,
             board,
             version: "1.0.0".to_owned(),
             variant: Variant::Standard,
@@ -176,6 +220,9 @@ pub struct Built {
     pub manifest: Manifest,
     /// Hash of everything that went into it.
     pub key: String,
+    /// The container image that the suites bring, where none lies on the data partition.
+    #[serde(skip)]
+    pub test_image: Option<PathBuf>,
     /// How long each step took when it was built.
     pub figures: Vec<(String, Duration)>,
     /// Whether it came from the cache.
@@ -186,7 +233,7 @@ pub struct Built {
 /// A finished update file.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// The file for `reference-update`.
+    /// The file for the OS's own update command.
     pub file: PathBuf,
     /// SHA-256 of the file.
     pub sha256: String,

@@ -10,7 +10,7 @@ use crate::BuildError;
 
 /// Program, package, and the argument that prints its version when its version can change
 /// the image.
-const TOOLS: [(&str, &str, Option<&str>); 16] = [
+const TOOLS: [(&str, &str, Option<&str>); 17] = [
     ("apt-get", "apt", None),
     ("bash", "bash", None),
     ("cpio", "cpio", Some("--version")),
@@ -21,6 +21,7 @@ const TOOLS: [(&str, &str, Option<&str>); 16] = [
     ("find", "findutils", None),
     ("grub-editenv", "grub-common", None),
     ("grub-mkimage", "grub-common", Some("--version")),
+    ("gzip", "gzip", Some("--version")),
     ("mcopy", "mtools", Some("--version")),
     ("mke2fs", "e2fsprogs", Some("-V")),
     ("mkfs.fat", "dosfstools", Some("--help")),

@@ -10,7 +10,7 @@ use shakedown_host::Tool;
 use shakedown_host::group::ProcStat;
 
 use crate::request::{OnStep, Step};
-use crate::{Arch, BuildError, recipe, tools};
+use crate::{Arch, BuildError, BuildRequest, recipe, tools};
 
 /// 2025-01-01, as seconds and as faketime takes it: the time of every file in an image.
 const EPOCH: &str = "1735689600";
@@ -94,7 +94,7 @@ impl<'a> Workshop<'a> {
 
     /// Runs a script that must see files of root. What it does to owners is kept for the next one.
     pub(crate) async fn as_root(&self, step: &str, name: &str, args: &[&str]) -> Result<(), BuildError> {
-        let script = self.recipe().join("assemble").join(name);
+        let script = self.recipe().join(name);
         let owners = self.file("owners");
         let mut tool = Tool::new("fakeroot").package("fakeroot");
         if owners.exists() {
@@ -114,17 +114,13 @@ impl<'a> Workshop<'a> {
     }
 
     /// `30-slot.sh`: the image of a slot, from the base tree.
-    pub(crate) async fn slot(
-        &self,
-        board: &str,
-        version: &str,
-        variant: &str,
-        base: &Path,
-    ) -> Result<(), BuildError> {
-        let (root, image) = (self.file("root"), self.file("root.ext4"));
+    pub(crate) async fn slot(&self, request: &BuildRequest, base: &Path) -> Result<(), BuildError> {
+        let (root, image, recipe) = (self.file("root"), self.file("root.ext4"), self.recipe());
         let (base, root, image) = (base.to_string_lossy(), root.to_string_lossy(), image.to_string_lossy());
-        let args = [self.arch.debian(), board, version, variant, &base, &root, &image];
-        self.as_root("slot image", "30-slot.sh", &args).await
+        let (board, version, variant) = (request.board.slug(), &request.version, request.variant.name());
+        let (arch, recipe, os) = (self.arch.debian(), recipe.to_string_lossy(), request.os.script());
+        let args = [arch, board, version, variant, &base, &recipe, os, &root, &image];
+        self.as_root("slot image", "assemble/30-slot.sh", &args).await
     }
 }
 

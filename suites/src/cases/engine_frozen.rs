@@ -38,13 +38,14 @@ async fn run(dut: &dyn Dut, by: &Deadline) -> Result<(), Cut> {
     let within = Duration::from_secs(120);
     host.until("the engine to be healthy", "the engine is not healthy", "{engine-healthy}", within, by)
         .await?;
-    let before = host.must("there is no process of the engine", "pgrep -o -x {engine-process}", by).await?;
+    // Not by the kernel's name for it, which ends after 15 bytes.
+    let before = host.must("there is no process of the engine", "pidof -s {engine-process}", by).await?;
     let began = by.clock().now();
     host.must("the engine cannot be frozen", &format!("kill -STOP {before}"), by).await?;
     host.until(
         "a new process of the engine",
         "the watchdog did not end the frozen engine",
-        &format!("now=$(pgrep -o -x {{engine-process}}) && [ \"$now\" != {before} ]"),
+        &format!("now=$(pidof -s {{engine-process}}) && [ \"$now\" != {before} ]"),
         Duration::from_secs(120),
         by,
     )

@@ -7,6 +7,7 @@ use shakedown_core::ExitCode;
 use shakedown_media::{ImageInfo, Table};
 
 use shakedown_os::Target;
+use shakedown_suites::TEST_IMAGE;
 
 use crate::CliResult;
 use crate::compose::image::refused;
@@ -23,7 +24,7 @@ pub(super) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Build the reference OS, or find it in the cache.
+    /// Build the reference OS, or the stand-in for another, or find it in the cache.
     Build {
         /// The architecture.
         #[arg(long, value_enum, default_value = "amd64")]
@@ -31,10 +32,13 @@ enum Command {
         /// For this board instead, by its slug.
         #[arg(long, value_name = "SLUG", conflicts_with = "arch")]
         board: Option<String>,
+        /// Of the OS that executes this profile: `balenaos` is the stand-in for balenaOS.
+        #[arg(long, value_name = "PROFILE", default_value = reference::PROFILE)]
+        os: String,
         /// Build even when the cache has it.
         #[arg(long)]
         rebuild: bool,
-        /// Also the update files that the suites use.
+        /// Also the files that the suites bring, as `ROLE: FILE` (`--companion ROLE=FILE` of a run).
         #[arg(long)]
         updates: bool,
         /// The installer instead: it boots from one disk, installs the OS on another and powers off.
@@ -61,24 +65,30 @@ enum ArchArg {
     All,
 }
 
-async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool, flasher: bool) -> CliResult {
-    let one = board.map(reference::target).transpose()?;
-    let boards: &[Target] = match arch {
-        _ if one.is_some() => one.as_slice(),
-        ArchArg::Amd64 => &[Target::Amd64],
-        ArchArg::Arm64 => &[Target::Aarch64],
-        ArchArg::All => &[Target::Amd64, Target::Aarch64],
-    };
+/// What is to be built.
+struct Wanted {
+    boards: Vec<Target>,
+    os: String,
+    rebuild: bool,
+    updates: bool,
+    flasher: bool,
+}
+
+async fn build(wanted: Wanted) -> CliResult {
     let by = reference::deadline(&cancelled_by_signals("stopping the build"));
-    for board in boards {
-        let built = if flasher {
-            reference::flasher(*board, rebuild, &by).await?
+    for board in wanted.boards {
+        let os = reference::os(&wanted.os, board)?;
+        let built = if wanted.flasher {
+            reference::flasher(os, board, wanted.rebuild, &by).await?
         } else {
-            reference::build(*board, rebuild, &by).await?
+            reference::build(os, board, wanted.rebuild, &by).await?
         };
         out!("{}", built.image.display());
-        if updates {
-            for (role, file) in reference::updates(*board, &reference::all_roles(), &by).await? {
+        if wanted.updates {
+            if let Some(file) = built.test_image {
+                out!("{TEST_IMAGE}: {}", file.display());
+            }
+            for (role, file) in reference::updates(os, board, &reference::all_roles(), &by).await? {
                 out!("{role}: {}", file.display());
             }
         }
@@ -88,9 +98,15 @@ async fn build(arch: ArchArg, board: Option<&str>, rebuild: bool, updates: bool,
 
 pub(super) fn run(args: Args) -> CliResult {
     match args.command {
-        Command::Build { arch, board, rebuild, updates, flasher } => {
+        Command::Build { arch, board, os, rebuild, updates, flasher } => {
+            let boards = match (board, arch) {
+                (Some(slug), _) => vec![reference::target(&slug)?],
+                (None, ArchArg::Amd64) => vec![Target::Amd64],
+                (None, ArchArg::Arm64) => vec![Target::Aarch64],
+                (None, ArchArg::All) => vec![Target::Amd64, Target::Aarch64],
+            };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(build(arch, board.as_deref(), rebuild, updates, flasher))
+            runtime.block_on(build(Wanted { boards, os, rebuild, updates, flasher }))
         }
         Command::Info { image, json } => {
             let scratch = shakedown_host::dirs::cache()?;

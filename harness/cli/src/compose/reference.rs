@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::{Clock, Deadline, ExitCode, Pace, RealClock, Stop};
-use shakedown_os::{BuildError, BuildRequest, Built, Step, Target, Variant};
+use shakedown_os::{BuildError, BuildRequest, Built, Os, Step, Target, Variant};
 use tokio_util::sync::CancellationToken;
 
 use crate::CliError;
@@ -36,6 +36,20 @@ pub fn deadline(cancel: &CancellationToken) -> Deadline {
     Deadline::new("build of the reference OS", BUILD, Pace::Rig, clock, cancel.clone())
 }
 
+/// The OS that executes this profile, if we build one and there is one for the board.
+pub fn os(profile: &str, board: Target) -> Result<Os, CliError> {
+    let known = Os::ALL.map(Os::profile).join(", ");
+    let os = Os::of_profile(profile).ok_or_else(|| {
+        CliError::refused(format!("we build no OS that executes the profile {profile}"))
+            .hint(format!("there is one for {known}"))
+    })?;
+    if !os.is_for(board) {
+        let what = format!("there is no {} for the board {board}", name(os));
+        return Err(CliError::refused(what).hint("there is one for generic-amd64"));
+    }
+    Ok(os)
+}
+
 /// The board of this slug, if there is a reference OS for it.
 pub fn target(board: &str) -> Result<Target, CliError> {
     Target::of_slug(board).ok_or_else(|| {
@@ -48,27 +62,34 @@ pub fn target(board: &str) -> Result<Target, CliError> {
 /// The image for this board, built when it is not in the cache, and the companion files of these roles.
 pub async fn image(board: &str, roles: &BTreeSet<String>, by: &Deadline) -> Result<WithCompanions, CliError> {
     let target = target(board)?;
-    let built = build(target, false, by).await?;
-    Ok((built.image, updates(target, roles, by).await?))
+    let built = build(Os::Reference, target, false, by).await?;
+    Ok((built.image, updates(Os::Reference, target, roles, by).await?))
 }
 
 /// Builds the image, telling the steps on standard error.
-pub async fn build(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
-    let request = BuildRequest { rebuild, ..request(board)? };
+pub async fn build(os: Os, board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
+    let request = BuildRequest { os, rebuild, ..request(board)? };
     let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
-    Ok(told("reference OS", board, built))
+    Ok(told(name(os), board, built))
 }
 
 /// Builds its installer, telling the steps on standard error.
-pub async fn flasher(board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
+pub async fn flasher(os: Os, board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
     if !board.has_slots() {
         let why =
             format!("there is no installer of the reference OS for {board}: its firmware starts no GRUB");
         return Err(CliError::refused(why));
     }
-    let request = BuildRequest { rebuild, ..request(board)? };
+    let request = BuildRequest { os, rebuild, ..request(board)? };
     let built = shakedown_os::build_flasher(&request, by, &tell).await.map_err(refused)?;
-    Ok(told("installer of the reference OS", board, built))
+    Ok(told(&format!("installer of the {}", name(os)), board, built))
+}
+
+fn name(os: Os) -> &'static str {
+    match os {
+        Os::Reference => "reference OS",
+        Os::BalenaOs => "stand-in for balenaOS",
+    }
 }
 
 fn told(what: &str, board: Target, built: Built) -> Built {
@@ -79,6 +100,7 @@ fn told(what: &str, board: Target, built: Built) -> Built {
 
 /// Builds the update files of these roles; none for a board that cannot be updated.
 pub async fn updates(
+    os: Os,
     board: Target,
     roles: &BTreeSet<String>,
     by: &Deadline,
@@ -86,7 +108,7 @@ pub async fn updates(
     let mut files = BTreeMap::new();
     for (role, variant) in UPDATES.into_iter().filter(|(role, _)| board.has_slots() && roles.contains(*role))
     {
-        let request = BuildRequest { version: NEXT.to_owned(), variant, ..request(board)? };
+        let request = BuildRequest { os, version: NEXT.to_owned(), variant, ..request(board)? };
         let update = shakedown_os::build_update(&request, by, &tell).await.map_err(refused)?;
         files.insert(role.to_owned(), update.file);
     }

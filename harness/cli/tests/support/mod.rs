@@ -138,12 +138,17 @@ impl Place {
 
     /// Runs the command to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
-        self.run_program(SHAKEDOWN, args).await
+        self.run_within(SHAKEDOWN, args, 1800).await
     }
 
     /// Runs another program to its end, in the same folder.
     pub(crate) async fn run_program(&self, program: &str, args: &[&str]) -> Ran {
-        let output = self.tool(program, args).run(&by(&args.join(" "), 1800)).await.unwrap();
+        self.run_within(program, args, 1800).await
+    }
+
+    /// The same with another limit, in seconds.
+    pub(crate) async fn run_within(&self, program: &str, args: &[&str], seconds: u64) -> Ran {
+        let output = self.tool(program, args).run(&by(&args.join(" "), seconds)).await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran { code: output.status.code(), out: text(&output.out), err: text(&output.err) }
     }
