@@ -48,7 +48,7 @@ pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
 pub use proven::{Grade, page};
-pub use slot::{SafeBy, SlotRequest, offers, open};
+pub use slot::{Given, SafeBy, SlotRequest, offers, open};
 pub use tftp::TftpConf;
 pub use tools::{ToolDoc, VersionDoc};
 pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use shakedown_core::event::Sink;
 use shakedown_core::{
-    Board, Capability, Clock, Deadline, Fault, Fence, Guarded, InfraKind, Level, PaceGauge, Rig, Slot,
+    Board, Capability, Clock, Console, Deadline, Fault, Fence, Guarded, InfraKind, Level, Line, PaceGauge,
+    Rig, Slot,
 };
 
 use crate::console::ConsoleCx;
@@ -36,6 +37,18 @@ pub struct SlotRequest {
     pub operator: Arc<dyn Operator>,
     /// The program that makes an output safe when this process is dead, where there is one.
     pub safe_by: Option<SafeBy>,
+    /// What another process has open already. Whatever it does not name is opened.
+    pub given: Given,
+}
+
+/// Outputs and consoles that are somebody else's, who lends them.
+#[derive(Default)]
+pub struct Given {
+    /// By their names in the slot; the supply is `power`. One that a person switches is not taken: the
+    /// person is asked here.
+    pub lines: BTreeMap<String, Arc<dyn Line>>,
+    /// By their names in the slot.
+    pub consoles: BTreeMap<String, Console>,
 }
 
 /// The program, with its arguments, that switches an output of this driver on or off.
@@ -55,6 +68,10 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
     })?;
     let mut consoles = BTreeMap::new();
     for (name, driver) in &wiring.consoles {
+        if let Some(given) = request.given.consoles.get(name) {
+            consoles.insert(name.clone(), given.clone());
+            continue;
+        }
         let full = format!("{name} of {}", request.id);
         let cx = ConsoleCx { name: &full, clock: &request.clock, baud: board.baud };
         consoles.insert(name.clone(), driver.open(cx, by).await?);
@@ -108,6 +125,9 @@ async fn output(
     by: &Deadline,
 ) -> Rig<Guarded> {
     let limits = wiring.limits(name, &request.board);
+    if let Some(given) = request.given.lines.get(name).filter(|_| by_itself(driver)) {
+        return Ok(Guarded::new(name, given.clone(), limits, request.fence.clone(), request.sink.clone()));
+    }
     let cx = LineCx { slot: &request.id, output: name, safe: limits.safe, operator: &request.operator };
     let line = driver.open(cx, by).await?;
     let line = match safe_argv(driver, limits.safe, request) {
@@ -136,9 +156,13 @@ pub fn offers(wiring: &Wiring) -> BTreeSet<Capability> {
     offered(wiring, wiring.consoles.contains_key("main"))
 }
 
+/// Whether it needs nobody's hand.
+fn by_itself(driver: &LineDriver) -> bool {
+    !matches!(driver, LineDriver::Manual(_))
+}
+
 /// What the wiring adds to the board. A person's hand is too slow and too dear for cuts in a case.
 fn offered(wiring: &Wiring, typed: bool) -> BTreeSet<Capability> {
-    let by_itself = |driver: &LineDriver| !matches!(driver, LineDriver::Manual(_));
     [
         ("power-cut", wiring.power.as_ref().is_some_and(by_itself)),
         ("reset", wiring.outputs.get("reset").is_some_and(by_itself)),

@@ -83,6 +83,7 @@ async fn slot(path: &Path, more: &str, folder: &Path) -> Rig<Slot> {
         fence: Arc::new(NoFence),
         operator: Person::with(vec![]),
         safe_by: None,
+        given: shakedown_rigs::Given::default(),
     };
     open(&wiring, request, &by(Duration::from_secs(60))).await
 }

@@ -25,6 +25,7 @@ fn request(folder: &Path) -> SlotRequest {
         fence: Arc::new(NoFence),
         operator: Person::with(vec![Answer::Yes, Answer::Yes]),
         safe_by: None,
+        given: shakedown_rigs::Given::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use shakedown_core::{Chunk, ConsoleLog, Mark, Mono, RealClock};
 use shakedown_host::{Child, KeyPair, Tool, group, pump};
 use shakedown_qemu::micro::Kind;
 use support::keeper::{all_ended, keeper, on, until, until_said};
-use support::{Place, by, guest, micro, one_by_one, trial};
+use support::{Place, by, guest, micro, one_by_one, sshd, trial};
 
 fn main() {
     one_by_one(|| {
@@ -455,27 +455,16 @@ async fn ssh() {
     let authorized = place.file("sshd/authorized", &key.public).display().to_string();
     let private = place.file("key", key.private.as_bytes());
     std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let host_key = place.path("sshd/host-key").display().to_string();
-    let made = Tool::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &host_key]);
-    made.run_ok(&by("ssh-keygen", 60)).await.unwrap();
-    if rustix::process::getuid().is_root() {
-        std::fs::create_dir_all("/run/sshd").unwrap();
-    }
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = format!(
-        "ListenAddress {free}\nHostKey {host_key}\nAuthorizedKeysFile {authorized}\nStrictModes no\nUsePAM no\n\
-         PidFile none\nPermitRootLogin yes\n"
-    );
-    let config = place.file("sshd/config", config).display().to_string();
+    let (config, free) = sshd::configured(&place, &authorized, "").await;
+    let config = config.display().to_string();
     let _server = Tool::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &config]).start().unwrap();
-    let listens = || std::net::TcpStream::connect(free).is_ok();
-    until("sshd to listen", 30, listens).await;
+    sshd::listens(free).await;
     place.file(
         "rig.yaml",
         "rig: tests\nslots:\n  one:\n    board: micro-board\n    consoles: { main: { command: { run: [cat] } } }\n    \
          network: { address: { host: 127.0.0.1 } }\n",
     );
-    let user = std::env::var("USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "root".into());
+    let user = sshd::user();
     let (port, key) = (free.port().to_string(), private.display().to_string());
     let into = ["--port", &port, "--user", &user, "-i", &key];
     let said =

@@ -3,6 +3,8 @@
 //! `cargo test -p shakedown --test kept`.
 #![allow(clippy::print_stdout, reason = "the front of a test binary")]
 
+#[path = "kept/bench.rs"]
+mod bench;
 mod support;
 
 use std::fs::File;
@@ -23,6 +25,10 @@ fn main() {
             trial("a_question_that_nobody_answers_does_not_keep_the_keeper", unanswered),
             trial("the_lock_is_kept_until_the_slot_is_safe", lock_until_safe),
             trial("one_types_on_a_held_console", one_writer),
+            trial("a_run_through_the_keeper_ends_as_one_without", bench::same),
+            trial("a_killed_run_leaves_a_safe_slot_that_anybody_may_have", bench::run_killed),
+            trial("a_run_whose_keeper_is_killed_ends_as_infra", bench::keeper_killed),
+            trial("a_dut_that_is_kept_stays_on_after_the_run", bench::stays_on),
         ]
     });
 }
@@ -171,6 +177,7 @@ async fn one_writer() {
     support::interrupt(hold.pid());
     assert_eq!(hold.wait(&by("the end of the hold", 60)).await.unwrap().code(), Some(130), "{}", hold.tail());
     assert!(is_closed(&third) && !std::path::Path::new(socket).exists());
+    place.run(&["keep", "--stop"]).await.says(0, &["has ended"]);
     all_ended(&place).await;
 }
 

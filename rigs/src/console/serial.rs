@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,21 +47,30 @@ impl ConsoleConf for Conf {
     }
 }
 
+/// The thread that read a port for a slot that was closed sees that within [`TICK`], later on a busy host.
+const LETTING_GO: Duration = Duration::from_secs(2);
+/// Between two looks at a port that is held.
+const LOOK: Duration = Duration::from_millis(20);
+
 struct Port {
     path: PathBuf,
     baud: u32,
 }
 
 impl Dial for Port {
-    fn dial(&self, _by: &Deadline) -> Rig<Ends> {
+    fn dial(&self, by: &Deadline) -> Rig<Ends> {
         let fault = |got: String| {
             Fault::new(InfraKind::Console, NAME, "open", self.path.display().to_string())
                 .expected("a serial port for us alone", got)
         };
-        let mut port = match serial(&self.path, self.baud, Parity::None) {
-            Ok(Opened::Port(port)) => port,
-            Ok(Opened::Held) => return Err(fault("another process holds it".into())),
-            Err(error) => return Err(not_opened(NAME, &self.path, &error)),
+        let free = by.child("the port to be free", LETTING_GO).at_rig_pace();
+        let mut port = loop {
+            match serial(&self.path, self.baud, Parity::None) {
+                Ok(Opened::Port(port)) => break port,
+                Ok(Opened::Held) if free.is_over() => return Err(fault("another process holds it".into())),
+                Ok(Opened::Held) => std::thread::park_timeout(LOOK),
+                Err(error) => return Err(not_opened(NAME, &self.path, &error)),
+            }
         };
         // A chip that cannot do this speed takes another one.
         let set = port.baud_rate().map_err(|error| fault(error.to_string()))?;

@@ -27,7 +27,7 @@ use crate::compose::rig::{Rig as RigFile, SlotDoc};
 use crate::compose::signals::cancelled_by_signals;
 use crate::compose::{folder, image, keep, reference, standin};
 use crate::follow::{MessageFormat, Recording, follower};
-use crate::keeper::client::Caller;
+use crate::keeper::client::{Caller, Right};
 use crate::say::{err, out};
 use crate::{CliError, CliResult};
 
@@ -323,7 +323,7 @@ async fn whole(
     let caller = Caller::new(rig, paths, cancel.clone());
     // A simulated slot lives in this process: nobody else can be on it.
     let free = caller.wait("slot lock", Duration::from_secs(10));
-    let _lock = if simulated.is_some() { None } else { Some(caller.take(slot_name, &free).await?) };
+    let mut right = if simulated.is_some() { None } else { Some(caller.take(slot_name, &free).await?) };
     let chosen = chosen(args, catalogue, &board.slug, plan, simulated.is_some(), own, &cancel).await?;
     let control = args.control.as_deref().map(image::identified).transpose()?;
     let mut cases = cases(suites, plan, &chosen.profile, args.sabotage)?;
@@ -351,6 +351,7 @@ async fn whole(
         examine: args.examine,
         keep: args.keep,
         no_flash: args.no_flash,
+        borrowed: right.as_ref().and_then(Right::borrowed),
         patience: Duration::from_secs(600),
         out: &out,
         run: folder::run_id(&board.slug),
@@ -366,7 +367,18 @@ async fn whole(
         all.extend(recording.map(|recording| Box::new(recording) as Box<dyn Follower>));
         all
     };
-    let Executed { mut done, kept, broken } = execute::execute(job, simulated, followers).await?;
+    let executed = execute::execute(job, simulated, followers).await;
+    let keeps = executed.as_ref().is_ok_and(|executed| executed.kept.is_some());
+    // A lock of our own is kept as long as a machine of our own is.
+    let back = match right.take_if(|right| right.borrowed().is_some()) {
+        Some(loan) => loan.give_back(keeps).await,
+        None => Ok(()),
+    };
+    let Executed { mut done, kept, broken } = executed?;
+    if let Err(error) = back {
+        err!("{error}");
+        done.exit = done.exit.and(error.exit);
+    }
     if let Some(file) = &args.history {
         done.exit = done.exit.and(in_history(file, &done.folder));
     }

@@ -12,7 +12,6 @@ use shakedown_campaign::{Bench, Came, Class, Room, Task, Why};
 use shakedown_core::event::Nowhere;
 use shakedown_core::shell::quote;
 use shakedown_core::{Board, CaseId, Clock, Deadline, ExitCode, Outcome, Pace, RealClock};
-use shakedown_host::lock::SlotLock;
 use shakedown_runner::Examine;
 use shakedown_runner::adjudicate::by_control;
 use shakedown_suites::{Ask, Plan, SuiteError, Suites};
@@ -23,8 +22,8 @@ use super::image::Chosen;
 use super::rig::{Rig as RigFile, SlotDoc};
 use super::{folder, slot};
 use crate::CliError;
-use crate::keeper::client::{Caller, Taken};
-use crate::say::out;
+use crate::keeper::client::{Caller, Right, Taken};
+use crate::say::{err, out};
 
 /// Between two looks at a slot that somebody else holds.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -186,6 +185,7 @@ impl SlotsBench<'_> {
         };
         let (runtime, clock) = execute::runtime(doc.simulated.is_some())?;
         let job = Job {
+            borrowed: None,
             rig: &place.rig,
             slot: &place.name,
             doc,
@@ -208,8 +208,11 @@ impl SlotsBench<'_> {
             cancel: self.cancel.child_token(),
         };
         runtime.block_on(async {
-            let _lease = self.lease(place).await?;
-            let executed = execute::execute(job, clock, |_| Vec::new()).await?;
+            let lease = self.lease(place).await?;
+            let job = Job { borrowed: lease.as_ref().and_then(Right::borrowed), ..job };
+            let executed = execute::execute(job, clock, |_| Vec::new()).await;
+            given_back(lease).await;
+            let executed = executed?;
             let ledger = &executed.done.ledger;
             let came = if task.why == Why::Control {
                 Came::of_control(ledger, by_control)
@@ -225,7 +228,7 @@ impl SlotsBench<'_> {
     }
 
     /// The exclusive right to a slot, for one run. A simulated one is this process's alone.
-    async fn lease(&self, place: &Place) -> Result<Option<SlotLock>, CliError> {
+    async fn lease(&self, place: &Place) -> Result<Option<Right>, CliError> {
         if place.doc().simulated.is_some() {
             return Ok(None);
         }
@@ -332,7 +335,7 @@ impl Bench for SlotsBench<'_> {
             let known = |label: &String| (self.images)(label, &place.board.slug).ok();
             let chosen = self.labels.iter().find_map(known).ok_or_else(|| CliError::infra("no image"))?;
             runtime.block_on(async {
-                let _lease = self.lease(place).await?;
+                let lease = self.lease(place).await?;
                 let clock: Arc<dyn Clock> = match clock {
                     Some(clock) => clock,
                     None => RealClock::start(),
@@ -347,10 +350,16 @@ impl Bench for SlotsBench<'_> {
                     nonce: format!("health check {look}"),
                     clock: clock.clone(),
                     sink: Arc::new(Nowhere),
+                    borrowed: lease.as_ref().and_then(Right::borrowed),
                 };
                 let by = Deadline::new("the slot", LEASE, Pace::Rig, clock, self.cancel.clone());
-                let opened = slot::open(doc, ask, &by).await?;
-                Ok(shakedown_runner::health(&opened.slot, &self.cancel).await?)
+                let checked = async {
+                    let opened = slot::open(doc, ask, &by).await?;
+                    shakedown_runner::health(&opened.slot, &self.cancel).await
+                };
+                let checked = checked.await;
+                given_back(lease).await;
+                Ok(checked?)
             })
         };
         let checked = check().map_err(|error| error.what);
@@ -365,6 +374,15 @@ impl Bench for SlotsBench<'_> {
 
     fn is_over(&self) -> bool {
         self.cancel.is_cancelled() || self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+/// The next run on the slot finds out what could not be made safe.
+async fn given_back(lease: Option<Right>) {
+    if let Some(lease) = lease
+        && let Err(error) = lease.give_back(false).await
+    {
+        err!("{error}");
     }
 }
 

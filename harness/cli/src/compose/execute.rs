@@ -20,6 +20,7 @@ use super::rig::{Rig as RigFile, SlotDoc};
 use super::{evidence, folder, slot};
 use crate::CliError;
 use crate::commands::report;
+use crate::keeper::borrowed::Borrowed;
 use crate::say::err;
 
 /// What is to be run, where, and what is known before the slot is opened.
@@ -54,6 +55,8 @@ pub struct Job<'a> {
     pub keep: bool,
     /// Prove that the medium holds the image instead of writing it.
     pub no_flash: bool,
+    /// What a keeper lends of the slot.
+    pub borrowed: Option<&'a Borrowed>,
     /// How long a place on this host is waited for.
     pub patience: Duration,
     /// Where run folders are made.
@@ -135,6 +138,7 @@ pub async fn execute(
         nonce: job.nonce,
         clock: clock.clone(),
         sink: sink.clone(),
+        borrowed: job.borrowed,
     };
     let opening: Rig<_> = async {
         let name = "a free place for the slot";

@@ -10,8 +10,8 @@ use shakedown_core::{
     Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Procedure, Rig,
     Shells, Sink, Slot,
 };
-use shakedown_host::{HostShells, SlotLock};
-use shakedown_rigs::{Operator, SafeBy};
+use shakedown_host::HostShells;
+use shakedown_rigs::{Given, Operator, SafeBy};
 use shakedown_simulated::Opened;
 
 use super::image::Chosen;
@@ -19,7 +19,8 @@ use super::operator::Terminal;
 use super::rig::SlotDoc;
 use crate::CliError;
 use crate::commands::make_safe;
-use crate::keeper::client::Caller;
+use crate::keeper::borrowed::Borrowed;
+use crate::keeper::client::{Caller, Right};
 
 /// Whose slot, and for which run.
 pub struct Ask<'a> {
@@ -41,6 +42,8 @@ pub struct Ask<'a> {
     pub clock: Arc<dyn Clock>,
     /// Takes the slot's events.
     pub sink: Arc<dyn Sink>,
+    /// What a keeper lends of it.
+    pub borrowed: Option<&'a Borrowed>,
 }
 
 /// What it offers as it is written, before anything is opened.
@@ -95,7 +98,7 @@ pub fn procedure(name: &str, doc: &SlotDoc, board: &Board) -> Result<Procedure, 
 
 /// Opens it. Whoever holds the slot's lock is the only one to actuate, so the fence is open.
 pub async fn open(doc: &SlotDoc, ask: Ask<'_>, by: &Deadline) -> Rig<Opened> {
-    let Ask { id, file, board, chosen, control, spec, nonce, clock, sink } = ask;
+    let Ask { id, file, board, chosen, control, spec, nonce, clock, sink, borrowed } = ask;
     let fence = Arc::new(NoFence);
     if let Some(simulation) = &doc.simulated {
         let image = chosen.image.clone();
@@ -103,14 +106,14 @@ pub async fn open(doc: &SlotDoc, ask: Ask<'_>, by: &Deadline) -> Rig<Opened> {
             shakedown_simulated::SlotRequest { id, board, spec, image, control, nonce, clock, sink, fence };
         return shakedown_simulated::open(simulation, request);
     }
-    let bench = Bench { id, file, board, clock, sink, operator: Arc::new(Terminal) };
+    let bench = Bench { id, file, board, clock, sink, operator: Arc::new(Terminal), borrowed };
     let slot = open_bench(doc, bench, by).await?;
     let shells: Arc<dyn Shells> = Arc::new(HostShells);
     Ok(Opened { slot, shells })
 }
 
 /// A slot that is there without any run: hardware, or a virtual machine.
-pub struct Bench {
+pub struct Bench<'a> {
     /// `rig/slot`.
     pub id: String,
     /// Its name in file names.
@@ -123,9 +126,11 @@ pub struct Bench {
     pub sink: Arc<dyn Sink>,
     /// The person at the bench.
     pub operator: Arc<dyn Operator>,
+    /// What a keeper lends of it.
+    pub borrowed: Option<&'a Borrowed>,
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
     /// A slot of a rig that nobody records.
     pub fn new(
         rig: &str,
@@ -133,15 +138,16 @@ impl Bench {
         board: Arc<Board>,
         clock: Arc<dyn Clock>,
         operator: Arc<dyn Operator>,
+        borrowed: Option<&'a Borrowed>,
     ) -> Self {
         let file = shakedown_host::lock::file_name(rig, name);
-        Self { id: format!("{rig}/{name}"), file, board, clock, sink: Arc::new(Nowhere), operator }
+        Self { id: format!("{rig}/{name}"), file, board, clock, sink: Arc::new(Nowhere), operator, borrowed }
     }
 }
 
 /// Opens a slot without any run. A simulated DUT plays an image, so there is none without one.
-pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot> {
-    let Bench { id, file, board, clock, sink, operator } = bench;
+pub async fn open_bench(doc: &SlotDoc, bench: Bench<'_>, by: &Deadline) -> Rig<Slot> {
+    let Bench { id, file, board, clock, sink, operator, borrowed } = bench;
     if doc.simulated.is_some() {
         return Err(Fault::new(InfraKind::Config, "simulated", "open", id)
             .expected("a slot that is there without a run", "a simulated DUT, which lives in its run"));
@@ -154,12 +160,29 @@ pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot>
             shakedown_qemu::open(machine, request, by).await?
         }
         (None, wiring) => {
+            let wiring = wiring.unwrap_or_default();
             let safe_by = Some(make_safe::argv as SafeBy);
-            let request =
-                shakedown_rigs::SlotRequest { id, board, folder, clock, sink, fence, operator, safe_by };
-            shakedown_rigs::open(&wiring.unwrap_or_default(), request, by).await?
+            let given = match borrowed {
+                Some(borrowed) => borrowed.given(&wiring, &clock, by).await?,
+                None => Given::default(),
+            };
+            let request = shakedown_rigs::SlotRequest {
+                id,
+                board,
+                folder,
+                clock,
+                sink,
+                fence,
+                operator,
+                safe_by,
+                given,
+            };
+            shakedown_rigs::open(&wiring, request, by).await?
         }
     };
+    if let Some(borrowed) = borrowed {
+        slot.vitals = borrowed.vitals(slot.vitals);
+    }
     for (name, tool) in &doc.tools {
         let opened = tool.open(name).map_err(|problem| {
             Fault::new(InfraKind::Config, "rig", "open", format!("tools.{name} of {}", slot.id))
@@ -171,12 +194,16 @@ pub async fn open_bench(doc: &SlotDoc, bench: Bench, by: &Deadline) -> Rig<Slot>
 }
 
 /// Takes a slot of the caller's rig and opens it without any run, for as long as both are kept.
-pub async fn taken(caller: &Caller<'_>, name: &str, by: &Deadline) -> Result<(Slot, SlotLock), CliError> {
+pub async fn taken(caller: &Caller<'_>, name: &str, by: &Deadline) -> Result<(Slot, Right), CliError> {
     let rig = caller.rig;
     let (_, doc) = rig.slot(Some(name), None)?;
     let board = rig.board(&Catalogue::with_paths(caller.paths)?, name, doc)?;
     rig.check(name, doc, &board)?;
-    let lock = caller.take(name, by).await?;
-    let bench = Bench::new(&rig.doc.value.rig, name, board, caller.clock().clone(), Arc::new(Terminal));
-    Ok((open_bench(doc, bench, by).await?, lock))
+    let right = caller.take(name, by).await?;
+    let (clock, operator) = (caller.clock().clone(), Arc::new(Terminal));
+    let bench = Bench::new(&rig.doc.value.rig, name, board, clock, operator, right.borrowed());
+    match open_bench(doc, bench, by).await {
+        Ok(slot) => Ok((slot, right)),
+        Err(fault) => right.give_back(false).await.and(Err(fault.into())),
+    }
 }

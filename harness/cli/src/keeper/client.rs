@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Deadline, RealClock};
+use shakedown_core::{Clock, Deadline, Fault, RealClock, Stop};
 use shakedown_host::{Detached, LockError, SlotLock, Tool, dirs, lock};
 use shakedown_rigs::{Answer, Operator};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::sync::CancellationToken;
 
+use super::borrowed::Borrowed;
 use super::wait::wait;
 use super::wire::{self, Ask, Frame, Hello, Refusal, Reply, Said, Say, Welcome};
 use crate::CliError;
@@ -40,10 +41,37 @@ pub fn sockets(rig: &str) -> Result<Vec<PathBuf>, CliError> {
 /// What somebody who finds a slot in use can do.
 const ANOTHER: &str = "wait for it, or take another slot";
 
+/// The exclusive right to a slot.
+pub enum Right {
+    /// We have the slot's lock, and open its hardware ourselves.
+    Lock(SlotLock),
+    /// The rig's keeper has the lock and the hardware, and lends us its outputs and consoles.
+    Loan(Borrowed),
+}
+
+impl Right {
+    /// What is borrowed, where something is.
+    pub fn borrowed(&self) -> Option<&Borrowed> {
+        match self {
+            Self::Lock(_) => None,
+            Self::Loan(borrowed) => Some(borrowed),
+        }
+    }
+
+    /// Ends it in order, once the slot that was made with it is dropped. A keeper makes the slot safe,
+    /// or leaves on what is on.
+    pub async fn give_back(self, leave_on: bool) -> Result<(), CliError> {
+        match self {
+            Self::Lock(_) => Ok(()),
+            Self::Loan(borrowed) => borrowed.give_back(leave_on).await,
+        }
+    }
+}
+
 /// What came of asking for a slot.
 pub enum Taken {
     /// It is ours.
-    Ours(SlotLock),
+    Ours(Right),
     /// Somebody else uses it; who and since when.
     Busy(CliError),
 }
@@ -54,7 +82,19 @@ pub struct Link {
     to: OwnedWriteHalf,
     /// The keeper's process.
     pub keeper: u32,
+    /// Where it listens.
+    pub socket: PathBuf,
     rig: String,
+}
+
+/// Why there is no reply.
+pub enum Unheard {
+    /// The wait ended.
+    Stop(Stop),
+    /// The keeper is gone, or talks nonsense.
+    Gone(std::io::Error),
+    /// The keeper asked something, and nobody answered.
+    Unanswered(Fault),
 }
 
 /// Who asks whom.
@@ -138,54 +178,59 @@ impl<'a> Caller<'a> {
         &self.clock
     }
 
-    /// The exclusive right to a slot. The rig's keeper gives it up when nobody uses it.
-    pub async fn take(&self, slot: &str, by: &Deadline) -> Result<SlotLock, CliError> {
+    /// The exclusive right to a slot. Hardware that a keeper has is borrowed from it; a virtual machine
+    /// it gives up, when nobody uses it.
+    pub async fn take(&self, slot: &str, by: &Deadline) -> Result<Right, CliError> {
         match self.try_take(slot, by).await? {
-            Taken::Ours(lock) => Ok(lock),
+            Taken::Ours(right) => Ok(right),
             Taken::Busy(by_whom) => Err(by_whom),
         }
     }
 
     /// The same, for those who come again while somebody else uses it.
     pub async fn try_take(&self, slot: &str, by: &Deadline) -> Result<Taken, CliError> {
-        if let Err(in_use) = self.closed_by_keeper(slot).await {
-            return Ok(Taken::Busy(in_use));
+        let hardware = self.rig.slot(Some(slot), None)?.1.wiring().is_some();
+        let asked = if hardware { self.borrow(slot).await } else { self.closed_by_keeper(slot).await };
+        match asked {
+            Ok(None) => {}
+            Ok(Some(borrowed)) => return Ok(Taken::Ours(Right::Loan(borrowed))),
+            Err(in_use) => return Ok(Taken::Busy(in_use)),
         }
         let folder = lock::folder()?;
         match lock::acquire(&folder, &self.rig.doc.value.rig, slot, &typed(), by).await {
-            Ok(lock) => Ok(Taken::Ours(lock)),
+            Ok(lock) => Ok(Taken::Ours(Right::Lock(lock))),
             Err(LockError::Held(held)) => Ok(Taken::Busy(CliError::infra(held).hint(ANOTHER))),
             Err(LockError::Rig(fault)) => Err(fault.into()),
         }
     }
 
-    async fn closed_by_keeper(&self, slot: &str) -> Result<(), CliError> {
-        match self.ask_if_there(Ask::Yield { slot: slot.to_owned() }).await? {
-            Some(mut keeper) => keeper.done().await,
-            None => Ok(()),
+    async fn closed_by_keeper(&self, slot: &str) -> Result<Option<Borrowed>, CliError> {
+        if let Some(mut keeper) = self.ask_if_there(Ask::Yield { slot: slot.to_owned() }).await? {
+            keeper.reply(&self.uncut("the keeper to give the slot up")).await?;
         }
+        Ok(None)
+    }
+
+    async fn borrow(&self, slot: &str) -> Result<Option<Borrowed>, CliError> {
+        let Some(mut keeper) = self.ask_if_there(Ask::Borrow { slot: slot.to_owned() }).await? else {
+            return Ok(None);
+        };
+        match keeper.reply(&self.uncut("the keeper to lend the slot")).await? {
+            Reply::Lent(loan) => Ok(Some(Borrowed::new(keeper, self.rig, slot, loan))),
+            reply => Err(CliError::infra(format!("the keeper answered something else: {reply:?}"))),
+        }
+    }
+
+    /// A wait for the keeper's work that an interrupt does not end.
+    fn uncut(&self, name: &str) -> Deadline {
+        wait(name, super::wait::WORK, &self.clock, &CancellationToken::new())
     }
 
     async fn connect(&self, sockets: &[PathBuf], by: &Deadline) -> Result<Option<Link>, CliError> {
         for socket in sockets {
-            let Ok(stream) = UnixStream::connect(socket).await else { continue };
-            let (mut from, to) = stream.into_split();
-            let by = by.child("the keeper's first words", FIRST_WORDS);
-            let frame = by.run(String::new, wire::read(&mut from)).await;
-            // One that is about to end closes the connection without a word.
-            let Ok(Some(frame)) = frame.map_err(|stop| stopped(&stop, "hear the keeper"))? else { continue };
-            let welcome: Welcome = frame.parse().map_err(|error| strange(socket, &error))?;
-            if welcome.version != wire::VERSION {
-                let what = format!(
-                    "the keeper at {} speaks version {} of the protocol, this command version {}",
-                    socket.display(),
-                    welcome.version,
-                    wire::VERSION
-                );
-                return Err(CliError::refused(what)
-                    .hint(format!("end it (kill {}) and ask again: a new one is started", welcome.pid)));
+            if let Some(link) = Link::connect(socket, &self.rig.doc.value.rig, by).await? {
+                return Ok(Some(link));
             }
-            return Ok(Some(Link { from, to, keeper: welcome.pid, rig: self.rig.doc.value.rig.clone() }));
         }
         Ok(None)
     }
@@ -235,6 +280,31 @@ fn stopped(stop: &shakedown_core::Stop, what: &str) -> CliError {
 }
 
 impl Link {
+    /// To the keeper that listens there; `None` where none does.
+    pub async fn connect(socket: &Path, rig: &str, by: &Deadline) -> Result<Option<Self>, CliError> {
+        let Ok(stream) = UnixStream::connect(socket).await else { return Ok(None) };
+        let (mut from, to) = stream.into_split();
+        let by = by.child("the keeper's first words", FIRST_WORDS);
+        let frame = by.run(String::new, wire::read(&mut from)).await;
+        // One that is about to end closes the connection without a word.
+        let Ok(Some(frame)) = frame.map_err(|stop| stopped(&stop, "hear the keeper"))? else {
+            return Ok(None);
+        };
+        let welcome: Welcome = frame.parse().map_err(|error| strange(socket, &error))?;
+        if welcome.version != wire::VERSION {
+            let what = format!(
+                "the keeper at {} speaks version {} of the protocol, this command version {}",
+                socket.display(),
+                welcome.version,
+                wire::VERSION
+            );
+            return Err(CliError::refused(what)
+                .hint(format!("end it (kill {}) and ask again: a new one is started", welcome.pid)));
+        }
+        let (socket, rig) = (socket.to_owned(), rig.to_owned());
+        Ok(Some(Self { from, to, keeper: welcome.pid, socket, rig }))
+    }
+
     /// Sends a frame.
     pub async fn send(&mut self, frame: &Frame) -> Result<(), CliError> {
         wire::write(&mut self.to, frame).await.map_err(|error| self.gone(&error))
@@ -247,34 +317,35 @@ impl Link {
 
     /// The next reply. Questions to the person at the bench are asked here; a refusal is an error.
     pub async fn reply(&mut self, by: &Deadline) -> Result<Reply, CliError> {
+        match self.hear(by).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(refusal)) => Err(self.refused(refusal)),
+            Err(Unheard::Stop(stop)) => Err(stopped(&stop, "hear the keeper")),
+            Err(Unheard::Gone(error)) => Err(self.gone(&error)),
+            Err(Unheard::Unanswered(fault)) => Err(fault.into()),
+        }
+    }
+
+    /// The next reply, or why not. Questions to the person at the bench are asked here.
+    pub async fn hear(&mut self, by: &Deadline) -> Result<Result<Reply, Refusal>, Unheard> {
         loop {
-            let frame = by.run(String::new, wire::read(&mut self.from)).await;
-            let frame = frame.map_err(|stop| stopped(&stop, "hear the keeper"))?;
-            let frame = frame.map_err(|error| self.gone(&error))?;
-            let end = || self.gone(&std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
-            match frame.ok_or_else(end)?.parse().map_err(|error| self.gone(&error))? {
+            let frame = by.run(String::new, wire::read(&mut self.from)).await.map_err(Unheard::Stop)?;
+            let end = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            let reply = frame.and_then(|frame| frame.ok_or_else(end)?.parse()).map_err(Unheard::Gone)?;
+            match reply {
                 Reply::Question(question) => {
-                    let said = match Terminal.ask(&question, by).await? {
+                    let said = match Terminal.ask(&question, by).await.map_err(Unheard::Unanswered)? {
                         Answer::Yes => Said::Yes,
                         Answer::No => Said::No,
                         Answer::DoNotKnow => Said::DoNotKnow,
                     };
-                    self.say(Say::Answer(said)).await?;
+                    let answer = Frame::of(&Say::Answer(said)).map_err(Unheard::Gone)?;
+                    wire::write(&mut self.to, &answer).await.map_err(Unheard::Gone)?;
                 }
-                Reply::Refused(refusal) => return Err(self.refused(*refusal)),
-                reply => return Ok(reply),
+                Reply::Refused(refusal) => return Ok(Err(*refusal)),
+                reply => return Ok(Ok(reply)),
             }
         }
-    }
-
-    async fn done(&mut self) -> Result<(), CliError> {
-        let by = wait(
-            "the keeper to give the slot up",
-            super::wait::WORK,
-            &(RealClock::start() as Arc<dyn Clock>),
-            &CancellationToken::new(),
-        );
-        self.reply(&by).await.map(drop)
     }
 
     /// The two halves, for a console.

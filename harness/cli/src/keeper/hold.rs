@@ -46,6 +46,11 @@ impl Follow {
         Self { log: log.clone(), cursor, ended: false }
     }
 
+    /// How far it has read.
+    pub(super) fn here(&self) -> u64 {
+        self.cursor.0
+    }
+
     /// Waits for it. Nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> Next {
         loop {

@@ -10,9 +10,12 @@
 //! - [`client`]: finds it, starts it, asks it.
 //! - [`serve`]: its own process.
 //! - [`seat`]: one slot of it, and who uses it.
+//! - [`lend`] and [`borrowed`]: a slot for a run, from the keeper's side and from the run's.
 
+pub mod borrowed;
 pub mod client;
 mod hold;
+mod lend;
 mod operator;
 mod seat;
 pub mod serve;

@@ -58,11 +58,20 @@ impl Uses {
         self.attached.insert(self.next, used);
         self.next
     }
+
+    /// Somebody who does more than read a console.
+    fn in_the_way(&self) -> Option<&Used> {
+        let types = |id: &u64| self.writers.values().any(|(writer, _)| writer == id);
+        let other = |(id, used): &(&u64, &Used)| !matches!(used.how, Use::Follows(_)) || types(id);
+        self.attached.iter().find(other).map(|(_, used)| used)
+    }
 }
 
 /// A use of a seat; given back with [`Seat::leave`].
 pub(super) struct Ticket {
     id: u64,
+    /// The hold that it came in by.
+    hold: Option<String>,
     pub(super) slot: Arc<Slot>,
 }
 
@@ -100,13 +109,14 @@ impl Seat {
         let id = {
             let mut uses = self.uses();
             match &uses.holder {
-                Some((token, by)) if hold != Some(token.as_str()) => {
+                // Whoever only looks is in nobody's way.
+                Some((token, by)) if hold != Some(token.as_str()) && !matches!(how, Use::Follows(_)) => {
                     return Err(self.in_use(Used { how: Use::Holds, by: by.clone() }));
                 }
                 _ => {}
             }
             if how == Use::Holds {
-                if let Some(used) = uses.attached.values().next() {
+                if let Some(used) = uses.in_the_way() {
                     return Err(self.in_use(used.clone()));
                 }
                 uses.holder = Some((hold.unwrap_or_default().to_owned(), who.clone()));
@@ -114,7 +124,7 @@ impl Seat {
             uses.attach(Used { how, by: who.clone() })
         };
         match self.opened(keeper, who).await {
-            Ok(slot) => Ok(Ticket { id, slot }),
+            Ok(slot) => Ok(Ticket { id, hold: hold.map(str::to_owned), slot }),
             Err(refusal) => {
                 self.forget(id);
                 Err(refusal)
@@ -122,11 +132,15 @@ impl Seat {
         }
     }
 
+    /// Refuses when somebody holds it.
+    pub(super) fn is_not_held(&self) -> Result<(), Refusal> {
+        let holder = self.uses().holder.as_ref().map(|(_, by)| by.clone());
+        holder.map_or(Ok(()), |by| Err(self.in_use(Used { how: Use::Holds, by })))
+    }
+
     /// A hold's own first entry: nobody knows its token yet.
     pub(super) async fn hold(&self, keeper: &Keeper, who: &Who, token: &str) -> Result<Ticket, Refusal> {
-        if let Some((_, by)) = &self.uses().holder {
-            return Err(self.in_use(Used { how: Use::Holds, by: by.clone() }));
-        }
+        self.is_not_held()?;
         self.enter(keeper, Use::Holds, who, Some(token)).await
     }
 
@@ -134,6 +148,8 @@ impl Seat {
         let mut uses = self.uses();
         if let Some(Used { how: Use::Holds, .. }) = uses.attached.remove(&id) {
             uses.holder = None;
+            // Only those that it let in could have the right to type.
+            uses.writers.clear();
         }
         uses.writers.retain(|_, (writer, _)| *writer != id);
     }
@@ -156,7 +172,7 @@ impl Seat {
             LockError::Rig(fault) => fault.into(),
         })?;
         let (clock, asker) = (keeper.clock.clone(), self.asker.clone());
-        let bench = slot::Bench::new(rig, &self.name, board, clock, asker);
+        let bench = slot::Bench::new(rig, &self.name, board, clock, asker, None);
         let slot = Arc::new(slot::open_bench(doc, bench, &by).await?);
         *open = Some(Open { slot: slot.clone(), _lock: lock, _counted: keeper.count() });
         Ok(slot)
@@ -164,7 +180,7 @@ impl Seat {
 
     /// Ends a use. The slot is closed when it was the last one and nothing was left on.
     pub(super) async fn leave(&self, ticket: Ticket) {
-        let Ticket { id, slot } = ticket;
+        let Ticket { id, slot, .. } = ticket;
         drop(slot);
         self.forget(id);
         self.close_if_idle().await;
@@ -195,12 +211,17 @@ impl Seat {
     /// The right to type on a console: `Ok`, or who has it.
     pub(super) fn write(&self, console: &str, ticket: &Ticket, who: &Who) -> Result<(), Who> {
         let mut uses = self.uses();
+        if let Some((token, holder)) = &uses.holder
+            && ticket.hold.as_ref() != Some(token)
+        {
+            return Err(holder.clone());
+        }
         let writer = uses.writers.entry(console.to_owned()).or_insert_with(|| (ticket.id, who.clone()));
         if writer.0 == ticket.id { Ok(()) } else { Err(writer.1.clone()) }
     }
 
-    /// Closes the slot for somebody who takes its lock, unless it is in use.
-    pub(super) async fn give_up(&self, keeper: &Keeper) -> Result<(), Refusal> {
+    /// Refuses when something of it was left on, and is on still.
+    pub(super) async fn is_off(&self, keeper: &Keeper) -> Result<(), Refusal> {
         let slot = self.open.lock().await.as_ref().map(|open| open.slot.clone());
         let Some(slot) = slot else { return Ok(()) };
         let left_on: Vec<_> = self.uses().on.keys().cloned().collect();
@@ -212,17 +233,19 @@ impl Seat {
                 self.uses().on.remove(&name);
             }
         }
-        drop(slot);
-        let used = {
-            let uses = self.uses();
-            uses.attached.values().chain(uses.on.values()).next().cloned()
-        };
+        let on = self.uses().on.values().next().cloned();
+        on.map_or(Ok(()), |used| Err(self.in_use(used)))
+    }
+
+    /// Closes the slot for somebody who takes its lock, unless it is in use.
+    pub(super) async fn give_up(&self, keeper: &Keeper) -> Result<(), Refusal> {
+        let used = self.uses().attached.values().next().cloned();
         if let Some(used) = used {
-            Err(self.in_use(used))
-        } else {
-            self.close_if_idle().await;
-            Ok(())
+            return Err(self.in_use(used));
         }
+        self.is_off(keeper).await?;
+        self.close_if_idle().await;
+        Ok(())
     }
 
     /// Who uses it; `None` while it is closed.
@@ -248,7 +271,7 @@ impl Seat {
         let open = self.open.lock().await;
         let slot = open.as_ref()?.slot.clone();
         let id = self.uses().attach(Used { how: Use::Works, by: keeper.myself() });
-        Some(Ticket { id, slot })
+        Some(Ticket { id, hold: None, slot })
     }
 
     async fn switch_to_safe(&self, slot: &Slot, by: &Deadline) -> Vec<Rig<Proof>> {

@@ -11,6 +11,7 @@ use tokio::net::unix::{OwnedWriteHalf, UCred};
 use tokio::sync::mpsc;
 
 use super::hold::{self, Follow, Next};
+use super::lend;
 use super::seat::{POWER, Seat, Ticket, media_to_dut, output, prove};
 use super::serve::Keeper;
 use super::wait::{WORK, wait};
@@ -19,17 +20,17 @@ use super::wire::{self, Ask, Frame, Handles, Hello, Refusal, Reply, Said, Say, S
 /// A command says at once what it wants.
 const HELLO: Duration = Duration::from_secs(10);
 /// A line takes what is typed, or the other side is gone.
-const TYPE: Duration = Duration::from_secs(10);
+pub(super) const TYPE: Duration = Duration::from_secs(10);
 
 /// The two ways of a connection. Frames are read by a task of their own, so that waiting for one
 /// can be given up.
-struct Link {
-    to: OwnedWriteHalf,
-    from: mpsc::Receiver<Frame>,
+pub(super) struct Link {
+    pub(super) to: OwnedWriteHalf,
+    pub(super) from: mpsc::Receiver<Frame>,
 }
 
 impl Link {
-    async fn reply(&mut self, reply: &Reply) -> io::Result<()> {
+    pub(super) async fn reply(&mut self, reply: &Reply) -> io::Result<()> {
         wire::write(&mut self.to, &Frame::of(reply)?).await
     }
 
@@ -132,11 +133,30 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             seat.leave(ticket).await;
             told
         }
-        Ask::Hold { slot } => held(link, keeper, &slot, &who).await,
+        Ask::Line { slot, output, on, within } => {
+            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
+                return Ok(());
+            };
+            let work = async { lend::line(keeper, &seat, &ticket.slot, &output, on, within, &who).await };
+            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
+            seat.leave(ticket).await;
+            link.reply(&reply).await
+        }
+        Ask::Feed { slot, console } => {
+            let how = Use::Follows(console.clone());
+            let Some((seat, ticket)) = enter(link, keeper, &slot, how, &who, hold).await? else {
+                return Ok(());
+            };
+            let told = lend::feed(link, keeper, &seat, &ticket, &console, &who).await;
+            seat.leave(ticket).await;
+            told
+        }
+        Ask::Hold { slot } => held(link, keeper, &slot, Held::Program, &who).await,
+        Ask::Borrow { slot } => held(link, keeper, &slot, Held::Run, &who).await,
     }
 }
 
-fn refused(refusal: Refusal) -> Reply {
+pub(super) fn refused(refusal: Refusal) -> Reply {
     Reply::Refused(Box::new(refusal))
 }
 
@@ -146,11 +166,11 @@ fn proven(done: Vec<Rig<Proof>>) -> Reply {
     proofs.map_or_else(|fault| refused(fault.into()), Reply::Proofs)
 }
 
-async fn refuse(link: &mut Link, refusal: Refusal) -> io::Result<()> {
+pub(super) async fn refuse(link: &mut Link, refusal: Refusal) -> io::Result<()> {
     link.reply(&refused(refusal)).await
 }
 
-fn no_such(kind: &str, got: &str, known: Vec<String>) -> Refusal {
+pub(super) fn no_such(kind: &str, got: &str, known: Vec<String>) -> Refusal {
     Refusal::NoSuch { kind: kind.to_owned(), got: got.to_owned(), known }
 }
 
@@ -204,7 +224,7 @@ async fn asked<T>(link: &mut Link, seat: &Seat, work: impl Future<Output = T>) -
     }
 }
 
-fn find<'a>(slot: &'a Slot, name: &str) -> Result<&'a Guarded, Refusal> {
+pub(super) fn find<'a>(slot: &'a Slot, name: &str) -> Result<&'a Guarded, Refusal> {
     output(slot, name).ok_or_else(|| {
         let power = slot.power.iter().map(|_| POWER.to_owned());
         no_such("output", name, power.chain(slot.outputs.keys().cloned()).collect())
@@ -249,7 +269,7 @@ async fn switch(
 }
 
 /// The recording and the readers of the console see what happened to the supply.
-fn mark(slot: &Slot, proof: &Proof) {
+pub(super) fn mark(slot: &Slot, proof: &Proof) {
     if proof.output == POWER
         && let Some(log) = slot.log()
     {
@@ -326,43 +346,44 @@ async fn follow(
     }
 }
 
-/// Holds the slot as long as the command lives, and makes it safe however that ends.
-async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> io::Result<()> {
+/// Who holds a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Any program: it gets sockets.
+    Program,
+    /// A run, which makes its own slot of what it borrows.
+    Run,
+}
+
+/// Holds the slot as long as the command lives, and makes it safe however that ends, but for a run that
+/// leaves it on.
+async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, by: Held, who: &Who) -> io::Result<()> {
     let (name, token) = keeper.token(who);
-    let entered = match keeper.seat(slot) {
-        Ok(seat) => seat.hold(keeper, who, &token).await.map(|ticket| (seat, ticket)),
-        Err(refusal) => Err(refusal),
+    let entered = async {
+        let seat = keeper.seat(slot)?;
+        if by == Held::Run {
+            seat.is_not_held()?;
+            seat.is_off(keeper).await?;
+        }
+        let ticket = seat.hold(keeper, who, &token).await?;
+        Ok((seat, ticket))
     };
-    let (seat, ticket) = match entered {
+    let (seat, ticket) = match entered.await {
         Ok(entered) => entered,
         Err(refusal) => return refuse(link, refusal).await,
     };
-    let folder = keeper.folder.join(name);
-    let opened = hold::open(&folder, keeper, &seat, &ticket.slot, &token);
-    let mut clean = false;
-    let told = match opened {
-        Ok((sockets, consoles)) => {
-            let power = ticket.slot.power.iter().map(|_| POWER.to_owned());
-            let handles = Handles {
-                slot: ticket.slot.id.clone(),
-                hold: token,
-                consoles,
-                outputs: power.chain(ticket.slot.outputs.keys().cloned()).collect(),
-                media: ticket.slot.media.iter().map(|(name, m)| (name.clone(), m.endpoint())).collect(),
-            };
-            let told = link.reply(&Reply::Held(handles)).await;
-            if told.is_ok() {
-                tokio::select! {
-                    () = keeper.stop.cancelled() => {}
-                    said = link.say() => clean = said == Some(Say::GiveBack),
-                }
-            }
-            sockets.close().await;
-            told
+    let (ended, told) = match by {
+        Held::Program => program(link, keeper, &seat, &ticket, &name, token).await,
+        Held::Run => {
+            let told = link.reply(&Reply::Lent(lend::loan(&ticket.slot, token))).await;
+            (if told.is_ok() { said_at_the_end(link, keeper).await } else { None }, told)
         }
-        Err(error) => refuse(link, Refusal::Garbled(format!("no sockets for its consoles: {error}"))).await,
     };
-    if clean {
+    if ended == Some(Say::Leave) && by == Held::Run {
+        seat.leave(ticket).await;
+        return link.reply(&Reply::Done).await;
+    }
+    if ended == Some(Say::GiveBack) {
         let safe = asked(link, &seat, seat.make_safe(keeper)).await;
         seat.leave(ticket).await;
         return link.reply(&proven(safe)).await;
@@ -377,4 +398,44 @@ async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, who: &Who) -> i
         crate::say::err!("{}: {fault}", seat.id);
     }
     told
+}
+
+/// What the holder says last; `None` when it is gone, or the keeper ends.
+async fn said_at_the_end(link: &mut Link, keeper: &Keeper) -> Option<Say> {
+    tokio::select! {
+        () = keeper.stop.cancelled() => None,
+        said = link.say() => said,
+    }
+}
+
+/// Gives a program its sockets, until it ends.
+async fn program(
+    link: &mut Link,
+    keeper: &Arc<Keeper>,
+    seat: &Arc<Seat>,
+    ticket: &Ticket,
+    name: &str,
+    token: String,
+) -> (Option<Say>, io::Result<()>) {
+    let folder = keeper.folder.join(name);
+    match hold::open(&folder, keeper, seat, &ticket.slot, &token) {
+        Ok((sockets, consoles)) => {
+            let power = ticket.slot.power.iter().map(|_| POWER.to_owned());
+            let handles = Handles {
+                slot: ticket.slot.id.clone(),
+                hold: token,
+                consoles,
+                outputs: power.chain(ticket.slot.outputs.keys().cloned()).collect(),
+                media: ticket.slot.media.iter().map(|(name, m)| (name.clone(), m.endpoint())).collect(),
+            };
+            let told = link.reply(&Reply::Held(handles)).await;
+            let said = if told.is_ok() { said_at_the_end(link, keeper).await } else { None };
+            sockets.close().await;
+            (said, told)
+        }
+        Err(error) => {
+            let refusal = Refusal::Garbled(format!("no sockets for its consoles: {error}"));
+            (None, refuse(link, refusal).await)
+        }
+    }
 }

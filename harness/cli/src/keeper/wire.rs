@@ -10,7 +10,7 @@
 //!
 //! One connection is one request; closing it ends a console and gives a hold back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shakedown_core::{Fault, Level, Proof, Sha};
+use shakedown_core::{Fault, Level, Mark, Proof, Sha};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Raised with every change of what is said.
@@ -89,6 +89,33 @@ pub enum Ask {
         /// Its name in the rig file.
         slot: String,
     },
+    /// Takes a slot for a run, until the connection ends: [`Reply::Lent`]; after [`Say::GiveBack`],
+    /// [`Reply::Proofs`], after [`Say::Leave`], [`Reply::Done`].
+    Borrow {
+        /// Its name in the rig file.
+        slot: String,
+    },
+    /// Switches or reads an output of a borrowed slot, and nothing besides: [`Reply::Proofs`] or
+    /// [`Reply::Level`].
+    Line {
+        /// Its name in the rig file.
+        slot: String,
+        /// Which output.
+        output: String,
+        /// `None`: only reads it.
+        on: Option<bool>,
+        /// How long it may take.
+        #[serde(with = "shakedown_core::time::millis")]
+        within: Duration,
+    },
+    /// A console of a borrowed slot: [`Reply::Console`], then its bytes from now on, [`Reply::Marked`] and
+    /// [`Reply::Closed`]. What is typed, as bytes or as [`Say::SysRq`], is answered by [`Reply::Typed`].
+    Feed {
+        /// Its name in the rig file.
+        slot: String,
+        /// Which console.
+        console: String,
+    },
     /// What reaches a TCP port of the DUT now: [`Reply::Address`].
     Address {
         /// Its name in the rig file.
@@ -147,6 +174,14 @@ pub enum Reply {
     Question(String),
     /// The slot is this connection's.
     Held(Handles),
+    /// The slot is this run's.
+    Lent(Loan),
+    /// What happened to the line, here among its bytes.
+    Marked(Mark),
+    /// The line was closed: why. It may come back.
+    Closed(String),
+    /// The line took it.
+    Typed,
     /// Where the DUT's port is.
     Address(SocketAddr),
     /// Nothing to tell.
@@ -161,8 +196,12 @@ pub enum Reply {
 pub enum Say {
     /// The answer to a [`Reply::Question`].
     Answer(Said),
-    /// The hold ends.
+    /// The hold ends, or the run.
     GiveBack,
+    /// The run ends; what is on stays on.
+    Leave,
+    /// A break and this key.
+    SysRq(u8),
 }
 
 /// What a person said.
@@ -263,6 +302,18 @@ pub struct Handles {
     pub outputs: Vec<String>,
     /// Where the media are.
     pub media: BTreeMap<String, String>,
+}
+
+/// What a borrowed slot is to a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Loan {
+    /// Lets the run's further requests in.
+    pub hold: String,
+    /// Driver and endpoint of each output.
+    pub outputs: BTreeMap<String, String>,
+    /// The consoles.
+    pub consoles: BTreeSet<String>,
 }
 
 /// Why a request was not done.

@@ -6,6 +6,7 @@ pub(crate) mod keeper;
 pub(crate) mod lab;
 pub(crate) mod micro;
 pub(crate) mod scripted;
+pub(crate) mod sshd;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -43,12 +43,12 @@ pub(super) fn run(paths: &[PathBuf], rig: Option<&Path>, args: &Args) -> CliResu
 async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
     let cancel = cancelled_by_signals("making the slots safe");
     let caller = Caller::new(rig, paths, cancel.clone());
-    let (mut slots, mut locks, mut wrong) = (Vec::new(), Vec::new(), 0);
+    let (mut slots, mut rights, mut wrong) = (Vec::new(), Vec::new(), 0);
     for name in wanted(rig, args)? {
         match taken(&caller, &name, &caller.wait("the slot to be free", OPEN)).await {
-            Ok((slot, lock)) => {
+            Ok((slot, right)) => {
                 slots.push(slot);
-                locks.push(lock);
+                rights.push(right);
             }
             // Somebody works with it, or the person asked to stop: no finding about the wiring.
             Err(error) if error.exit == ExitCode::Interrupted => return Err(error),
@@ -70,7 +70,9 @@ async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
         found.extend(doctor.toggle(&slots).await);
     }
     drop(slots);
-    drop(locks);
+    for right in rights {
+        right.give_back(false).await?;
+    }
     if cancel.is_cancelled() {
         return Ok(ExitCode::Interrupted);
     }

@@ -43,7 +43,13 @@ pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
 
 async fn flash(caller: &Caller<'_>, name: &str, file: &Path, medium: &str) -> CliResult {
     let by = caller.wait("the slot to be free", WORK);
-    let (slot, _lock) = taken(caller, name, &by).await?;
+    let (slot, right) = taken(caller, name, &by).await?;
+    let done = write_on(caller, &slot, file, medium, &by).await;
+    drop(slot);
+    right.give_back(false).await.and(done)
+}
+
+async fn write_on(caller: &Caller<'_>, slot: &Slot, file: &Path, medium: &str, by: &Deadline) -> CliResult {
     let id = slot.id.clone();
     let identity = {
         let file = file.to_owned();
@@ -51,14 +57,14 @@ async fn flash(caller: &Caller<'_>, name: &str, file: &Path, medium: &str) -> Cl
         thread(move || shakedown_media::identify(&file, &mut |progress| meter.show(progress))).await?
     };
     let identity = identity.map_err(image::refused)?;
-    let storage = medium_of(&slot, medium)?;
-    power_off(&slot, &by).await?;
-    to_side(storage.as_ref(), Side::Host, &by).await?;
+    let storage = medium_of(slot, medium)?;
+    power_off(slot, by).await?;
+    to_side(storage.as_ref(), Side::Host, by).await?;
     let writing = caller.wait("the image to be written", WRITE);
     let target = storage.open(&writing).await?;
     let written = write(caller, identity, target).await?;
     out!("{id}: {}", proof(&written));
-    to_side(storage.as_ref(), Side::Dut, &by).await?;
+    to_side(storage.as_ref(), Side::Dut, by).await?;
     out!("{id}: {medium} is on the DUT's side: read back from {} {}", storage.driver(), storage.endpoint());
     Ok(ExitCode::Ok)
 }
