@@ -26,8 +26,7 @@ while :; do
   while [ -e powered ]; do
     if IFS= read -r -t 0.1 line; then printf '\r\nLogin incorrect\r\nmicro login: '; fi
   done
-  pkill -9 -P "$server"
-  kill -9 "$server"
+  kill -9 $(cat "/proc/$server/task/$server/children") "$server"
 done
 "#;
 
