@@ -8,6 +8,7 @@
 //! identify(&Path, &mut OnProgress) -> Result<Arc<Identity>, WriteError>       // .image(): core::ImageRef
 //! ImageSource::open_identified(&Arc<Identity>) -> Result<ImageSource, _>      // compared by chunk, no second SHA-256
 //! write_image(&mut ImageSource, &mut dyn Medium, &mut OnProgress) -> Result<Written, WriteError>
+//! write_delta(&mut ImageSource, &mut dyn Medium, &mut OnProgress) -> Result<Written, WriteError>
 //! prove_holds(&mut ImageSource, &mut dyn Medium, &mut OnProgress) -> Result<Written, WriteError>
 //! prove_kept(&mut ImageSource, &mut dyn Medium, &Mutable, &mut OnProgress) -> Result<Written, WriteError>   // but what its OS writes
 //! FileMedium::create(&Path, size) | open | open_read_only -> Rig<FileMedium>
@@ -22,6 +23,7 @@
 
 mod ahead;
 mod bmap;
+mod delta;
 mod digest;
 mod edit;
 mod error;
@@ -51,4 +53,4 @@ pub use layout::{Fs, FsKind, Layout, NoPartition, Partition, Select, Table, Tabl
 pub use progress::{OnProgress, Phase, Progress};
 pub use slice::MediumReader;
 pub use source::{ImageSource, open_source};
-pub use write::{Written, prove_holds, write_image};
+pub use write::{Written, prove_holds, write_delta, write_image};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shakedown_core::{Fault, InfraKind, Medium, MediumId, Sha, Source as _};
 
+use crate::delta::Delta;
 use crate::digest::ChunkMap;
 use crate::error::WriteError;
 use crate::kept::{Hashes, Kept};
@@ -21,7 +22,7 @@ const PIECE: usize = 1 << 20;
 
 /// Proof that a medium holds an image: what was read from the medium is what the image says.
 ///
-/// Only [`write_image`], [`prove_holds`] and [`crate::prove_kept`] make one; the last proves the
+/// Only [`write_image`], [`write_delta`], [`prove_holds`] and [`crate::prove_kept`] make one; the last proves the
 /// parts that [`Written::kept`] names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Written {
@@ -33,6 +34,7 @@ pub struct Written {
     bytes: u64,
     data_bytes: u64,
     hole_bytes: u64,
+    same_bytes: u64,
     wrote: bool,
     #[serde(with = "shakedown_core::time::millis")]
     write_time: Duration,
@@ -64,6 +66,7 @@ impl Written {
             bytes,
             data_bytes: bytes,
             hole_bytes: 0,
+            same_bytes: 0,
             wrote: false,
             write_time: Duration::ZERO,
             flush_time: Duration::ZERO,
@@ -76,6 +79,16 @@ impl Written {
     /// What was compared, where that is not the whole image.
     pub fn kept(&self) -> Option<&Kept> {
         self.kept.as_ref()
+    }
+
+    /// How much it is, for people: `312 MiB (200 MiB of data, the rest zeros)`.
+    pub fn amount(&self) -> String {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let there = match self.same_bytes {
+            0 => String::new(),
+            same => format!("; {} MiB were there before", same >> 20),
+        };
+        format!("{} MiB ({} MiB of data, the rest zeros{there})", mib(self.bytes), mib(self.data_bytes))
     }
 
     /// Where the image lay.
@@ -113,6 +126,12 @@ impl Written {
         self.hole_bytes
     }
 
+    /// Bytes that the medium was found to hold before anything was written, and that were left alone;
+    /// only [`write_delta`] looks.
+    pub fn same_bytes(&self) -> u64 {
+        self.same_bytes
+    }
+
     /// Whether it was written now; `false`: it was only proven to be there.
     pub fn wrote(&self) -> bool {
         self.wrote
@@ -139,7 +158,19 @@ pub fn write_image(
     medium: &mut dyn Medium,
     progress: &mut OnProgress<'_>,
 ) -> Result<Written, WriteError> {
-    transfer(source, medium, progress, true)
+    transfer(source, medium, progress, Does::Write)
+}
+
+/// The same, but only what the medium does not hold yet is written: everything is read and compared
+/// first, and all of it is read back afterwards. Pays where reading is quicker than writing.
+pub fn write_delta(
+    source: &mut ImageSource,
+    medium: &mut dyn Medium,
+    progress: &mut OnProgress<'_>,
+) -> Result<Written, WriteError> {
+    // What is compared must come from the medium.
+    medium.barrier().map_err(|error| broken(medium, "flush", 0, &error))?;
+    transfer(source, medium, progress, Does::WriteDelta(Delta::default()))
 }
 
 /// Proves that the medium holds the whole image already, without writing; the error of a medium that
@@ -149,15 +180,41 @@ pub fn prove_holds(
     medium: &mut dyn Medium,
     progress: &mut OnProgress<'_>,
 ) -> Result<Written, WriteError> {
-    transfer(source, medium, progress, false)
+    transfer(source, medium, progress, Does::Nothing)
+}
+
+/// What is done to the medium before it is read back.
+enum Does {
+    Write,
+    WriteDelta(Delta),
+    Nothing,
+}
+
+impl Does {
+    fn part(&mut self, medium: &mut dyn Medium, off: u64, part: &Part) -> Result<(), WriteError> {
+        let done = match (&mut *self, part) {
+            (Self::Nothing, _) => Ok(()),
+            (Self::Write, Part::Data(bytes)) => medium.write_at(off, bytes),
+            (Self::Write, Part::Hole(len)) => medium.zero(off, *len),
+            (Self::WriteDelta(delta), Part::Data(bytes)) => delta.data(medium, off, bytes),
+            (Self::WriteDelta(delta), Part::Hole(len)) => delta.hole(medium, off, *len),
+        };
+        let op = match (self, part) {
+            (Self::WriteDelta(_), _) => "compare and write",
+            (_, Part::Data(_)) => "write",
+            (_, Part::Hole(_)) => "zero",
+        };
+        done.map_err(|error| broken(medium, op, off, &error))
+    }
 }
 
 fn transfer(
     source: &mut ImageSource,
     medium: &mut dyn Medium,
     progress: &mut OnProgress<'_>,
-    wrote: bool,
+    mut does: Does,
 ) -> Result<Written, WriteError> {
+    let wrote = !matches!(does, Does::Nothing);
     let room = medium.len();
     let endpoint = medium.identity().path.clone();
     let too_small = |source: &ImageSource, image: u64| WriteError::TooSmall {
@@ -181,20 +238,10 @@ fn transfer(
             return Err(too_small(source, end));
         }
         match part {
-            Part::Data(bytes) => {
-                data_bytes += len;
-                if wrote {
-                    let done = medium.write_at(off, bytes);
-                    done.map_err(|error| broken(medium, "write", off, &error))?;
-                }
-            }
-            Part::Hole(_) => {
-                hole_bytes += len;
-                if wrote {
-                    medium.zero(off, len).map_err(|error| broken(medium, "zero", off, &error))?;
-                }
-            }
+            Part::Data(_) => data_bytes += len,
+            Part::Hole(_) => hole_bytes += len,
         }
+        does.part(medium, off, part)?;
         let (read, file) = source.consumed();
         let (done, total) = source.len_hint().map_or((read, file), |total| (end, total));
         meter.at(done, total).map_err(cancelled)
@@ -217,6 +264,7 @@ fn transfer(
         bytes: map.len(),
         data_bytes,
         hole_bytes,
+        same_bytes: if let Does::WriteDelta(delta) = does { delta.same } else { 0 },
         wrote,
         write_time: if wrote { write_time } else { Duration::ZERO },
         flush_time,

@@ -10,7 +10,7 @@ use crate::adjudicate::Decision;
 use crate::collect;
 use crate::dut::LiveDut;
 use crate::folder::RunFolder;
-use crate::provision::{self, ProvisionError};
+use crate::provision::{self, ProvisionError, Writing};
 use crate::sink::JournalSink;
 
 /// The control image of a run, until it is used.
@@ -112,7 +112,7 @@ async fn booted(
     payload: &mut Option<Sha>,
 ) -> Result<Result<BootReport, Cut>, ProvisionError> {
     provision::power_down(dut).await?;
-    let provisioned = provision::write(dut, image, false, "control run", provision::WRITE).await?;
+    let provisioned = provision::write(dut, image, Writing::Whole, "control run", provision::WRITE).await?;
     *payload = Some(provisioned.written.payload());
     provision::inject(dut, Payload::Image, &[], provision::EDIT).await?;
     Ok(provision::boot(dut, &provisioned, "control run").await)

@@ -34,7 +34,7 @@ pub use health::health;
 pub use identity::Identity;
 pub use kept::Kept;
 pub use procedure::{NotExecuted, executable, in_memory, netboots, own_storage};
-pub use provision::companions;
+pub use provision::{Writing, companions};
 pub use run::{BOOT, Ended, Examine, Request, not_opened, run};
 pub use sabotaged::Sabotaged;
 pub use sink::{Follower, JournalSink};

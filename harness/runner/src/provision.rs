@@ -47,12 +47,11 @@ impl Provisioned {
     /// How it is known that the medium holds the image.
     pub(crate) fn proof(&self) -> String {
         let written = &self.written;
-        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         if let Some(kept) = written.kept() {
             return format!(
                 "read {} MiB, not written: partition table, {} and {} file(s) of the boot partition are as in \
                  payload SHA-256 {}; not compared, for the OS writes them: {}",
-                mib(written.bytes()),
+                written.bytes().div_ceil(1 << 20),
                 kept.equal.join(", "),
                 kept.files,
                 written.payload(),
@@ -60,12 +59,7 @@ impl Provisioned {
             );
         }
         let verb = if written.wrote() { "wrote and read back" } else { "read" };
-        format!(
-            "{verb} {} MiB ({} MiB of data, the rest zeros), equal to payload SHA-256 {}",
-            mib(written.bytes()),
-            mib(written.data_bytes()),
-            written.payload()
-        )
+        format!("{verb} {}, equal to payload SHA-256 {}", written.amount(), written.payload())
     }
 }
 
@@ -132,12 +126,24 @@ impl From<EditError> for ProvisionError {
     }
 }
 
+/// How much of the image is written onto its medium.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writing {
+    /// All of it.
+    #[default]
+    Whole,
+    /// What the medium does not hold yet: it is read and compared first.
+    Delta,
+    /// Nothing: what the medium holds is proven.
+    Nothing,
+}
+
 /// Writes the image onto the main medium and proves it; or only proves that it is there.
 /// `step` is the name under which its progress is told.
 pub(crate) async fn write(
     dut: &LiveDut,
     image: &Arc<Identified>,
-    only_prove: bool,
+    writing: Writing,
     step: &str,
     within: Duration,
 ) -> Result<Provisioned, ProvisionError> {
@@ -146,7 +152,7 @@ pub(crate) async fn write(
     to_side(storage.as_ref(), Side::Host, &by).await?;
     let by = dut.wait(step, within).at_rig_pace();
     let medium = storage.open(&by).await?;
-    write_onto(dut, medium, image, only_prove, step, &by).await
+    write_onto(dut, medium, image, writing, step, &by).await
 }
 
 /// The same, onto a medium that is open.
@@ -154,7 +160,7 @@ pub(crate) async fn write_onto(
     dut: &LiveDut,
     medium: Box<dyn Medium>,
     image: &Arc<Identified>,
-    only_prove: bool,
+    writing: Writing,
     step: &str,
     by: &Deadline,
 ) -> Result<Provisioned, ProvisionError> {
@@ -177,10 +183,12 @@ pub(crate) async fn write_onto(
             }
             if limit.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        if only_prove {
-            shakedown_media::prove_kept(&mut source, &mut medium, &mutable, &mut progress)
-        } else {
-            shakedown_media::write_image(&mut source, &mut medium, &mut progress)
+        match writing {
+            Writing::Nothing => {
+                shakedown_media::prove_kept(&mut source, &mut medium, &mutable, &mut progress)
+            }
+            Writing::Delta => shakedown_media::write_delta(&mut source, &mut medium, &mut progress),
+            Writing::Whole => shakedown_media::write_image(&mut source, &mut medium, &mut progress),
         }
     };
     let last_seen = || {

@@ -21,7 +21,7 @@ use crate::identity::Identity;
 use crate::kept::Kept;
 use crate::observe::{last_lines, observe};
 use crate::procedure::{Does, Work, in_memory, installs, netboots, own_storage, tool_of, works, writes_by};
-use crate::provision::{self, Provisioned};
+use crate::provision::{self, Provisioned, Writing};
 use crate::sink::JournalSink;
 use crate::steps::{Stopped, fail_step, refuse, shown, step};
 use crate::tool::{self, Before, Wants};
@@ -63,8 +63,8 @@ pub struct Request {
     pub examine: Examine,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
-    /// Prove that the medium holds the image instead of writing it.
-    pub no_flash: bool,
+    /// How much of the image is written.
+    pub writing: Writing,
     /// A known-good image that settles an open question of blame.
     pub control: Option<Arc<Identified>>,
     /// This run's names and keys.
@@ -154,7 +154,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         cold_boots,
         examine,
         keep,
-        no_flash,
+        writing,
         control,
         identity,
         shells,
@@ -208,7 +208,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
     let mut executor = Executor::new(&dut, &sink, repeat);
     let mut control = Control { image: control, written: false };
     let provisioned = async {
-        let done = provision(&dut, &sink, &folder, &procedure, &image, no_flash, &extra).await?;
+        let done = provision(&dut, &sink, &folder, &procedure, &image, writing, &extra).await?;
         if examine.wiring {
             shown(&dut, &sink, wiring::STEP, wiring::examine(&dut)).await?;
         }
@@ -315,7 +315,7 @@ async fn provision(
     folder: &RunFolder,
     procedure: &Procedure,
     image: &Arc<Identified>,
-    no_flash: bool,
+    writing: Writing,
     extra: &[(String, String)],
 ) -> Result<(Provisioned, Proves), Stopped> {
     let works = match works(procedure) {
@@ -340,7 +340,8 @@ async fn provision(
     };
     let (mut before, mut copy) = (Before::default(), None);
     for Work { name, within, does } in works {
-        let name = if no_flash && does == Does::Write { "prove image" } else { name.as_str() };
+        let name =
+            if writing == Writing::Nothing && does == Does::Write { "prove image" } else { name.as_str() };
         match does {
             // A DUT that is on would not give its medium away, and nothing may write under it.
             Does::PowerOff => {
@@ -352,7 +353,7 @@ async fn provision(
             }
             Does::Write => {
                 let work = async {
-                    let provisioned = provision::write(dut, image, no_flash, name, within).await?;
+                    let provisioned = provision::write(dut, image, writing, name, within).await?;
                     let proof = provisioned.proof();
                     Ok((provisioned, proof))
                 };

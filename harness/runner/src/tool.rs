@@ -12,7 +12,7 @@ use shakedown_media::{FileMedium, Identity as Identified};
 
 use crate::dut::LiveDut;
 use crate::folder::RunFolder;
-use crate::provision::{ProvisionError, Provisioned, configure, medium, write_onto};
+use crate::provision::{ProvisionError, Provisioned, Writing, configure, medium, write_onto};
 
 /// Between two looks at the host's devices: they come within seconds.
 const TICK: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ pub(crate) async fn copy(
     // From here on it is removed, whatever comes.
     let copy = Copy { path };
     let file = FileMedium::create(&copy.path, image.image().size)?;
-    let provisioned = write_onto(dut, Box::new(file), image, false, step, &by).await?;
+    let provisioned = write_onto(dut, Box::new(file), image, Writing::Whole, step, &by).await?;
     let file = FileMedium::open(&copy.path)?;
     let placed = configure(dut, Box::new(file), Payload::Image, extra, &by).await?;
     let proof = format!("{}; {placed}", provisioned.proof());

@@ -9,6 +9,7 @@ use shakedown_core::ledger::Attempt;
 use shakedown_core::{
     Blame, Cmd, Effect, Evidence, ExitCode, Fut, Ledger, Level, NetPath, Outcome, Reboot, SeenBy, Unreachable,
 };
+use shakedown_runner::Writing;
 use sim::{COUNTDOWN, Files, GOOD, ROOT, Sim, case, netboot, sharing, usual};
 
 const BOOT: &str = shakedown_runner::BOOT;
@@ -496,6 +497,17 @@ async fn a_session_that_ends_in_a_case_is_told_from_the_network() {
     assert_eq!(judged(&ledger, "::looks"), ("fail", "session-ended".into()));
 }
 
+#[tokio::test]
+async fn a_medium_that_holds_most_of_the_image_gets_the_rest() {
+    let mut sim = Sim::new();
+    let (first, _) = sim.run().await;
+    sim.writing = Writing::Delta;
+    let (second, ledger) = sim.run().await;
+    assert_eq!((first, second), (ExitCode::Ok, ExitCode::Ok), "{ledger:#?}");
+    let said = proof(&ledger, "write image");
+    assert!(said.starts_with("wrote and read back ") && said.contains(" MiB were there before)"), "{said}");
+}
+
 /// What an earlier run wrote is booted again, though the configuration in it is that run's.
 #[tokio::test]
 async fn a_medium_that_was_booted_is_proven_without_writing_it() {
@@ -503,7 +515,7 @@ async fn a_medium_that_was_booted_is_proven_without_writing_it() {
 
     let mut sim = Sim::new();
     let (first, _) = sim.run().await;
-    sim.no_flash = true;
+    sim.writing = Writing::Nothing;
     let (second, ledger) = sim.run().await;
     assert_eq!((first, second), (ExitCode::Ok, ExitCode::Ok), "{ledger:#?}");
     let said = proof(&ledger, "prove image");

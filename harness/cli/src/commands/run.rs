@@ -13,7 +13,7 @@ use shakedown_boards::Catalogue;
 use shakedown_core::event::RunHead;
 use shakedown_core::{Board, Case, Clock, Deadline, ExitCode, OsProfile, Pace, RealClock};
 use shakedown_history::{History, Recorder};
-use shakedown_runner::{Examine, Follower};
+use shakedown_runner::{Examine, Follower, Writing};
 use shakedown_simulated::VirtualClock;
 use shakedown_suites::{Ask, Entry, Plan, Suites, TEST_IMAGE};
 use tokio_util::sync::CancellationToken;
@@ -81,6 +81,10 @@ pub struct Args {
     /// Do not write: go on only when the medium is proven to hold the image.
     #[arg(long)]
     no_flash: bool,
+    /// Write only what differs from what the medium holds: all of it is read and compared first, and read
+    /// back afterwards. Pays where reading is quicker than writing.
+    #[arg(long, conflicts_with = "no_flash")]
+    delta: bool,
     /// A known-good image that settles whose fault it is when that stays open.
     #[arg(long, value_name = "FILE")]
     control: Option<PathBuf>,
@@ -105,6 +109,14 @@ pub(super) const COLD_BOOTS: u32 = 10;
 pub(super) const MOST_COLD_BOOTS: i64 = 20;
 
 impl Args {
+    fn writing(&self) -> Writing {
+        match (self.no_flash, self.delta) {
+            (true, _) => Writing::Nothing,
+            (_, true) => Writing::Delta,
+            (false, false) => Writing::Whole,
+        }
+    }
+
     /// A run of these cases for a bring-up, which may look at the wiring and the supply first.
     pub(super) fn of_bringup(bringup: &super::bringup::Args, cases: Vec<String>, examine: Examine) -> Self {
         Self {
@@ -123,6 +135,7 @@ impl Args {
             examine,
             keep: false,
             no_flash: false,
+            delta: false,
             control: None,
             sabotage: None,
             out: bringup.out.clone(),
@@ -228,6 +241,7 @@ pub(super) fn provision(
         examine: Examine::default(),
         keep: false,
         no_flash: false,
+        delta: false,
         control: None,
         sabotage: None,
         out,
@@ -350,7 +364,7 @@ async fn whole(
         cold_boots: args.cold_boots,
         examine: args.examine,
         keep: args.keep,
-        no_flash: args.no_flash,
+        writing: args.writing(),
         borrowed: right.as_ref().and_then(Right::borrowed),
         patience: Duration::from_secs(600),
         out: &out,

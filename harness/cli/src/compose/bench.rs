@@ -12,8 +12,8 @@ use shakedown_campaign::{Bench, Came, Class, Room, Task, Why};
 use shakedown_core::event::Nowhere;
 use shakedown_core::shell::quote;
 use shakedown_core::{Board, CaseId, Clock, Deadline, ExitCode, Outcome, Pace, RealClock};
-use shakedown_runner::Examine;
 use shakedown_runner::adjudicate::by_control;
+use shakedown_runner::{Examine, Writing};
 use shakedown_suites::{Ask, Plan, SuiteError, Suites};
 use tokio_util::sync::CancellationToken;
 
@@ -200,7 +200,7 @@ impl SlotsBench<'_> {
             cold_boots: 1,
             examine: Examine::default(),
             keep: false,
-            no_flash: false,
+            writing: Writing::Whole,
             patience: LEASE,
             out: self.out,
             run: run.to_owned(),

@@ -11,7 +11,7 @@ use shakedown_core::{
 };
 use shakedown_host::KeyPair;
 use shakedown_media::Identity as Identified;
-use shakedown_runner::{Examine, Follower, Identity, JournalSink, Kept, Request, RunFolder};
+use shakedown_runner::{Examine, Follower, Identity, JournalSink, Kept, Request, RunFolder, Writing};
 use shakedown_simulated::VirtualClock;
 use tokio_util::sync::CancellationToken;
 
@@ -53,8 +53,8 @@ pub struct Job<'a> {
     pub examine: Examine,
     /// Leave the DUT switched on at the end.
     pub keep: bool,
-    /// Prove that the medium holds the image instead of writing it.
-    pub no_flash: bool,
+    /// How much of the image is written.
+    pub writing: Writing,
     /// What a keeper lends of the slot.
     pub borrowed: Option<&'a Borrowed>,
     /// How long a place on this host is waited for.
@@ -171,7 +171,7 @@ pub async fn execute(
         cold_boots: job.cold_boots,
         examine: job.examine,
         keep: job.keep,
-        no_flash: job.no_flash,
+        writing: job.writing,
         control: job.control,
         identity: identity(&keys),
         shells: opened.shells,
@@ -205,8 +205,13 @@ fn netboot_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError> {
             "--control: the control image's boot files would have to be served, which is not built",
         );
     }
-    if shakedown_runner::in_memory(procedure) && job.no_flash {
-        return refuse("--no-flash: there is no medium: the boot files come off a copy of the image");
+    let option = match job.writing {
+        Writing::Whole => None,
+        Writing::Delta => Some("--delta"),
+        Writing::Nothing => Some("--no-flash"),
+    };
+    if let (true, Some(option)) = (shakedown_runner::in_memory(procedure), option) {
+        return refuse(&format!("{option}: there is no medium: the boot files come off a copy of the image"));
     }
     Ok(())
 }
@@ -219,7 +224,7 @@ fn own_storage_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError
     // The rig has it for a while, and can read it then.
     let shown = procedure.steps.iter().any(|step| matches!(step.act, Act::AwaitMedium { .. }));
     let refuse = |what: &str, hint: &str| Err(CliError::refused(what).hint(hint));
-    if job.no_flash && !shown {
+    if job.writing == Writing::Nothing && !shown {
         return refuse(
             "--no-flash: the board's own storage is written by an installer or a tool, and the rig cannot read it",
             "leave it out: the board is written anew",

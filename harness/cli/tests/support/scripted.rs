@@ -16,7 +16,7 @@ use shakedown_core::{
 };
 use shakedown_host::KeyPair;
 use shakedown_qemu::{MachineDoc, SlotRequest, doc::MachineName};
-use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder};
+use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder, Writing};
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, Run, by, guest};
@@ -201,7 +201,7 @@ pub(crate) async fn run(place: &Place) -> Run {
         cold_boots: 1,
         examine: Examine::default(),
         keep: false,
-        no_flash: false,
+        writing: Writing::Whole,
         control: None,
         identity: Identity {
             hostname: "test".into(),

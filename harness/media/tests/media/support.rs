@@ -139,13 +139,15 @@ pub(crate) struct Faulty {
     pub(crate) bytes: Vec<u8>,
     pub(crate) lie: Lie,
     pub(crate) barriers: u32,
+    /// Bytes that were written, zeros too.
+    pub(crate) wrote: u64,
     id: MediumId,
 }
 
 impl Faulty {
     pub(crate) fn new(size: u64, lie: Lie) -> Self {
         let id = MediumId { path: "memory".to_owned(), serial: None, size };
-        Self { bytes: vec![0xa5; size as usize], lie, barriers: 0, id }
+        Self { bytes: vec![0xa5; size as usize], lie, barriers: 0, wrote: 0, id }
     }
 
     /// Where a range begins in memory, and how much of it lies there in one piece.
@@ -189,6 +191,7 @@ impl Medium for Faulty {
     }
 
     fn write_at(&mut self, off: u64, buf: &[u8]) -> io::Result<()> {
+        self.wrote += buf.len() as u64;
         match self.lie {
             Lie::DropsWriteAt(at) if holds(off, buf.len(), at) => return Ok(()),
             Lie::FullAt(at) if off + buf.len() as u64 > at => {
@@ -206,6 +209,7 @@ impl Medium for Faulty {
     }
 
     fn zero(&mut self, off: u64, len: u64) -> io::Result<()> {
+        self.wrote += len;
         if self.lie != Lie::KeepsOldData {
             self.bytes[off as usize..(off + len) as usize].fill(0);
         }

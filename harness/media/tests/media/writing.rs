@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use shakedown_core::{InfraKind, Medium as _, Sha};
 use shakedown_media::{
     Container, FileMedium, ImageSource, Phase, Progress, WriteError, identify, open_source, prove_holds,
-    write_image,
+    write_delta, write_image,
 };
 use tempfile::TempDir;
 
@@ -68,12 +68,53 @@ fn verdict(lie: Lie) -> shakedown_core::Fault {
     let dir = TempDir::new().unwrap();
     let bytes = disk(4 * MIB, 22);
     let path = file(dir.path(), "a.img", &bytes);
-    let mut medium = Faulty::new(4 * MIB, lie);
-    let result = write_image(&mut open_source(&path).unwrap(), &mut medium, &mut quiet);
-    match result {
+    let fault = |result| match result {
         Err(WriteError::Fault(fault)) => fault,
         other => panic!("{lie:?}: expected a fault, got {other:?}"),
+    };
+    let mut medium = Faulty::new(4 * MIB, lie);
+    let whole = fault(write_image(&mut open_source(&path).unwrap(), &mut medium, &mut quiet));
+    // Who writes only what differs is lied to as well.
+    let mut medium = Faulty::new(4 * MIB, lie);
+    let delta = fault(write_delta(&mut open_source(&path).unwrap(), &mut medium, &mut quiet));
+    assert_eq!(delta.kind, whole.kind, "{lie:?}: {delta}");
+    whole
+}
+
+#[test]
+fn only_what_differs_is_written_and_everything_is_read_back() {
+    let dir = TempDir::new().unwrap();
+    let old = disk(8 * MIB, 30);
+    let mut new = old.clone();
+    // Two pieces of 64 KiB, one of them across their border, and a hole that had data before.
+    new[3 * MIB as usize + 5] ^= 1;
+    new[5 * MIB as usize - 1] ^= 1;
+    new[5 * MIB as usize] ^= 1;
+    for container in CONTAINERS {
+        let path = file(dir.path(), &format!("{container}.bin"), &pack(container, &new));
+        let mut medium = Faulty::new(8 * MIB, Lie::None);
+        medium.bytes.copy_from_slice(&old);
+        let written = write_delta(&mut open_source(&path).unwrap(), &mut medium, &mut quiet).unwrap();
+        assert!(medium.bytes == new, "{container}");
+        assert!(written.wrote() && (3..=3 << 16).contains(&medium.wrote), "{container}: {}", medium.wrote);
+        assert_eq!(written.same_bytes() + medium.wrote, 8 * MIB, "{container}");
+        // What it holds now is found, and nothing is written.
+        medium.wrote = 0;
+        let again = write_delta(&mut open_source(&path).unwrap(), &mut medium, &mut quiet).unwrap();
+        assert_eq!((again.same_bytes(), medium.wrote), (8 * MIB, 0), "{container}");
+        assert_eq!(again.read_back(), written.read_back());
+        assert_eq!(medium.barriers, 4, "{container}: before it compares, and before it reads back");
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_compared_but_told() {
+    let dir = TempDir::new().unwrap();
+    let path = file(dir.path(), "a.img", &disk(2 * MIB, 31));
+    let mut medium = Faulty::new(2 * MIB, Lie::UnreadableAt(MIB));
+    let error = write_delta(&mut open_source(&path).unwrap(), &mut medium, &mut quiet).unwrap_err();
+    let WriteError::Fault(fault) = error else { panic!("{error}") };
+    assert_eq!((fault.kind, fault.op.as_str()), (InfraKind::Medium, "compare and write"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ use shakedown_core::{
     Tftp, Unreachable, UsbDevice, VitalSigns, Vitals,
 };
 use shakedown_media::FileMedium;
-use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder};
+use shakedown_runner::{Examine, Identity, JournalSink, Request, RunFolder, Writing};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use docs::{
@@ -139,7 +139,7 @@ pub(crate) struct Sim {
     pub(crate) cases: Vec<Arc<dyn Case>>,
     pub(crate) repeat: u32,
     pub(crate) keep: bool,
-    pub(crate) no_flash: bool,
+    pub(crate) writing: Writing,
     pub(crate) power: bool,
     pub(crate) network: bool,
     /// Look at the wiring first.
@@ -190,7 +190,7 @@ impl Sim {
             cases: Vec::new(),
             repeat: 1,
             keep: false,
-            no_flash: false,
+            writing: Writing::Whole,
             power: true,
             network: true,
             examine: Examine::default(),
@@ -281,7 +281,7 @@ impl Sim {
             cold_boots: 1,
             examine: self.examine,
             keep: self.keep,
-            no_flash: self.no_flash,
+            writing: self.writing,
             control: self.control.map(|size| self.image("control", size)),
             identity: Identity {
                 hostname: "sim".into(),

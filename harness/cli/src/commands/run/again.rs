@@ -59,7 +59,7 @@ pub(super) fn command(paths: &[PathBuf], args: &Args, slot: &str) -> String {
     {
         option("--message-format", format.get_name());
     }
-    let flags = [("--keep", args.keep), ("--no-flash", args.no_flash)];
+    let flags = [("--keep", args.keep), ("--no-flash", args.no_flash), ("--delta", args.delta)];
     words.extend(flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()));
     words.join(" ")
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,27 +32,29 @@ pub(in crate::commands) struct Args {
     /// Which medium, by its name in the rig file.
     #[arg(long, value_name = "NAME", default_value = "main")]
     medium: String,
+    /// Write only what differs from what the medium holds: all of it is read and compared first, and read
+    /// back afterwards. Pays where reading is quicker than writing.
+    #[arg(long)]
+    delta: bool,
 }
 
 pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let (rig, slot) = args.which.find()?;
-    on_runtime(paths, &rig, "stopping the writer", async |caller| {
-        flash(&caller, &slot, &args.image, &args.medium).await
-    })
+    on_runtime(paths, &rig, "stopping the writer", async |caller| flash(&caller, &slot, args).await)
 }
 
-async fn flash(caller: &Caller<'_>, name: &str, file: &Path, medium: &str) -> CliResult {
+async fn flash(caller: &Caller<'_>, name: &str, args: &Args) -> CliResult {
     let by = caller.wait("the slot to be free", WORK);
     let (slot, right) = taken(caller, name, &by).await?;
-    let done = write_on(caller, &slot, file, medium, &by).await;
+    let done = write_on(caller, &slot, args, &by).await;
     drop(slot);
     right.give_back(false).await.and(done)
 }
 
-async fn write_on(caller: &Caller<'_>, slot: &Slot, file: &Path, medium: &str, by: &Deadline) -> CliResult {
-    let id = slot.id.clone();
+async fn write_on(caller: &Caller<'_>, slot: &Slot, args: &Args, by: &Deadline) -> CliResult {
+    let (id, medium) = (slot.id.clone(), &args.medium);
     let identity = {
-        let file = file.to_owned();
+        let file = args.image.clone();
         let mut meter = Meter::new(caller.cancel.clone());
         thread(move || shakedown_media::identify(&file, &mut |progress| meter.show(progress))).await?
     };
@@ -62,7 +64,7 @@ async fn write_on(caller: &Caller<'_>, slot: &Slot, file: &Path, medium: &str, b
     to_side(storage.as_ref(), Side::Host, by).await?;
     let writing = caller.wait("the image to be written", WRITE);
     let target = storage.open(&writing).await?;
-    let written = write(caller, identity, target).await?;
+    let written = write(caller, identity, target, args.delta).await?;
     out!("{id}: {}", proof(&written));
     to_side(storage.as_ref(), Side::Dut, by).await?;
     out!("{id}: {medium} is on the DUT's side: read back from {} {}", storage.driver(), storage.endpoint());
@@ -103,11 +105,13 @@ async fn write(
     caller: &Caller<'_>,
     identity: Arc<shakedown_media::Identity>,
     mut medium: Box<dyn Medium>,
+    delta: bool,
 ) -> CliResult<Written> {
     let mut meter = Meter::new(caller.cancel.clone());
     let work = move || {
         let mut source = ImageSource::open_identified(&identity)?;
-        shakedown_media::write_image(&mut source, medium.as_mut(), &mut |progress| meter.show(progress))
+        let write = if delta { shakedown_media::write_delta } else { shakedown_media::write_image };
+        write(&mut source, medium.as_mut(), &mut |progress| meter.show(progress))
     };
     thread(work).await?.map_err(image::refused)
 }
@@ -118,13 +122,11 @@ async fn thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
 }
 
 fn proof(written: &Written) -> String {
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
     let times: Vec<_> =
         written.times().iter().map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64())).collect();
     format!(
-        "wrote and read back {} MiB ({} MiB of data, the rest zeros) on {}, equal to payload SHA-256 {} ({})",
-        mib(written.bytes()),
-        mib(written.data_bytes()),
+        "wrote and read back {} on {}, equal to payload SHA-256 {} ({})",
+        written.amount(),
         written.medium().path,
         written.payload(),
         times.join(", ")
