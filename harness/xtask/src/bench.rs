@@ -31,6 +31,8 @@ enum Which {
     Shell,
     /// Writing a 2 GiB image with 300 MiB of data to a file, read back and compared.
     Write,
+    /// Writing an image again of which 1 % has changed: whole, and as a delta.
+    Delta,
     /// How long the command line takes to start.
     Start,
 }
@@ -52,6 +54,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(Which::Write) {
         bench.write()?;
+    }
+    if wanted(Which::Delta) {
+        bench.delta()?;
     }
     if wanted(Which::Expect) {
         bench.expect(10)?;
@@ -182,6 +187,27 @@ impl Bench {
         );
         // Not a part of the copy: a run's name for the image, which bmaptool never has.
         println!("  before it, once a run, the image's own SHA-256: {:.2} s", median(identified));
+        Ok(())
+    }
+
+    /// The peer is our own writer of the whole image: no peer of ours writes deltas.
+    fn delta(&self) -> anyhow::Result<()> {
+        let (shakedown, folder) = (Self::shakedown(), &self.folder);
+        for (slow, what) in [(false, "a file"), (true, "a medium that reads 90 and writes 20 MB/s")] {
+            let mut ours = line([&shakedown]).arg("bench").arg("delta").arg(folder).arg("256");
+            if slow {
+                ours = ours.arg("--slow");
+            }
+            let said = ours.read()?;
+            let (whole, delta) = said.trim().split_once(' ').context("two numbers")?;
+            ratio(
+                &format!("256 MiB again with 1 % changed, to {what}: delta, and whole"),
+                "s",
+                number(delta)?,
+                number(whole)?,
+                slow.then_some(1.0 / 0.4),
+            );
+        }
         Ok(())
     }
 

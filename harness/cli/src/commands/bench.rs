@@ -1,5 +1,7 @@
 //! `shakedown bench`: one figure each, for `cargo xtask bench`. Not shown in the help.
 
+mod delta;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +31,14 @@ enum What {
     Shell { count: usize },
     /// Identifies an image, then writes it to a file and proves it, as a run does; prints the seconds of identifying.
     Write { image: PathBuf, out: PathBuf },
+    /// Writes an image of so many MiB to a file, changes 1 % of it in pieces all over, and writes it again, whole
+    /// and as a delta; prints the seconds of both. `--slow`: the medium reads 90 and writes 20 MB/s.
+    Delta {
+        folder: PathBuf,
+        mib: u64,
+        #[arg(long)]
+        slow: bool,
+    },
 }
 
 pub(super) fn run(args: &Args) -> CliResult {
@@ -56,6 +66,10 @@ pub(super) fn run(args: &Args) -> CliResult {
             let mut medium = FileMedium::create(out, identity.image().size)?;
             write_image(&mut source, &mut medium, quiet).map_err(refused)?;
             out!("{:.3}", identified.as_secs_f64());
+        }
+        What::Delta { folder, mib, slow } => {
+            let [whole, delta] = delta::seconds(folder, *mib, *slow)?;
+            out!("{whole:.3} {delta:.3}");
         }
     }
     Ok(ExitCode::Ok)
