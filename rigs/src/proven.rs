@@ -127,7 +127,13 @@ const PROVEN: &[Proven] = &[
     row("consoles", "tcp", Grade::RealPeer, "ser2net with a raw port; every byte value, a restart"),
     row("consoles", "telnet", Grade::RealPeer, "ser2net with telnet; every byte value, a restart"),
     row("media", "file", Grade::RealPeer, "files"),
-    row("media", "block-device", Grade::RealPeer, "loop devices of the rig host; no card reader was tried"),
+    row(
+        "media",
+        "block-device",
+        Grade::RealPeer,
+        "Loop devices of the rig host; QEMU's usb-storage, plugged into a guest with udev and taken out, by its name of a \
+         place. No card reader was tried.",
+    ),
     row(
         "media",
         "sdwire",

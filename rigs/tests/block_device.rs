@@ -198,16 +198,19 @@ async fn in_use() {
     // udev and well-behaved programs lock it.
     let locked = std::fs::File::open(&device.node).unwrap();
     rustix::fs::flock(&locked, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    let fault = refused(&lasting, &named, place.path()).await;
-    assert_eq!(fault.op, "lock", "{fault}");
-    drop(locked);
+    let slot = slot(&lasting, &named, place.path()).await.unwrap();
+    let storage = &slot.media["main"];
+    let fault = storage.open(&by(Duration::from_secs(2))).await.map(|medium| medium.len()).unwrap_err();
+    assert_eq!((fault.op.as_str(), fault.stop.is_some()), ("lock", true), "{fault}");
     assert!(std::fs::read(&device.file).unwrap() == before, "a refused device was changed");
-    assert!(
-        slot(&lasting, &named, place.path()).await.unwrap().media["main"]
-            .open(&by(Duration::from_secs(60)))
-            .await
-            .is_ok()
-    );
+    // They let go.
+    let look = async {
+        by(Duration::from_secs(60)).pause(Duration::from_millis(500), String::new).await.unwrap();
+        drop(locked);
+    };
+    let limit = by(Duration::from_secs(60));
+    let (opened, ()) = tokio::join!(storage.open(&limit), look);
+    opened.unwrap();
 }
 
 /// The card was taken out, and another lies in the same reader.

@@ -7,6 +7,8 @@
 
 mod support;
 
+#[path = "lab/boards.rs"]
+mod boards;
 #[path = "lab/faults.rs"]
 mod faults;
 #[path = "lab/gpio.rs"]
@@ -43,7 +45,14 @@ const TESTS: &[(&str, Body)] = &[
     ("a_card_that_is_not_the_slots_or_in_use_stays_where_it_is", || Box::pin(mux::guarded())),
     ("an_sdwire_as_its_own_programs_see_it", || Box::pin(mux::sdwire())),
     ("a_mux_against_every_fault", || Box::pin(mux::faults())),
+    ("a_boards_storage_is_written_where_its_boot_rom_was_on_usb", || Box::pin(boards::written())),
     ("every_driver_of_the_lab_against_every_fault", || Box::pin(faults::all())),
+];
+
+/// Those that take minutes, ignored elsewhere.
+const LONG: &[(&str, Body)] = &[
+    ("what_was_written_over_usb_boots_and_what_never_comes_is_told", || Box::pin(boards::whole())),
+    ("a_tool_in_recovery_mode_is_believed_by_what_boots", || Box::pin(boards::recovery())),
 ];
 
 /// QEMU's hubs: one with a switch a port, and one that says that it has none.
@@ -59,12 +68,12 @@ fn main() {
     let mut args = Arguments::from_args();
     args.test_threads = Some(1);
     if std::env::var_os(PORT).is_some() {
-        let tests = TESTS.iter().map(|(name, body)| trial(name, *body));
+        let tests = TESTS.iter().chain(LONG).map(|(name, body)| trial(name, *body));
         libtest_mimic::run(&args, tests.collect()).exit();
     }
     // Here, for what it starts ends with the thread.
     let guest = if args.list { None } else { Some(Arc::new(Mutex::new(Guest::boot(DEVICES)))) };
-    let tests = TESTS.iter().map(|(name, _)| {
+    let tests = TESTS.iter().chain(LONG).enumerate().map(|(index, (name, _))| {
         let guest = guest.clone();
         Trial::test(*name, move || {
             let guest = guest.as_ref().ok_or("listed only")?;
@@ -73,6 +82,7 @@ fn main() {
             println!("     {name}: {:.1} s", began.elapsed().as_secs_f64());
             Ok(())
         })
+        .with_ignored_flag(index >= TESTS.len())
     });
     libtest_mimic::run(&args, tests.collect()).exit();
 }

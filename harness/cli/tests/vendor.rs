@@ -33,12 +33,6 @@ boot:
     - { name: kernel, within: 30s }
 ";
 
-/// Mounts the first partition of the machine's own disk (the other one is the slot's medium, which stays empty), if there is one, and is the usual guest with its login then.
-const GUEST: &str = "/bin/busybox mount -t devtmpfs dev /dev; \
-    for m in /modules/*.ko /more/*.ko; do /bin/busybox insmod $m; done; \
-    /bin/busybox mkdir /mnt /etc /tmp; /bin/busybox mount -t vfat /dev/vdb1 /mnt && \
-    /bin/busybox cp /mnt/os-release /etc/os-release; exec /bin/sh /init";
-
 /// The stand-in: `tool MODE IMAGE DISK`.
 const TOOL: &str = "#!/bin/sh
 case $1 in
@@ -54,12 +48,9 @@ async fn place(mode: &str, version: &str, held: &str) -> Place {
     let place = Place::new();
     micro::documents(&place, "20s");
     place.file("private/catalogue/micro-tool.yaml", BOARD);
-    let os = std::fs::read_to_string(place.path("private/os/micro.yaml")).unwrap();
-    let login = "login: { prompt: 'micro login: ', user: root, shell: 'micro# ' }\nfacts: { root-mount: /mnt }\nengine:";
-    let os = os.replace("micro: (init|ready)", "micro: ready").replacen("engine:", login, 1);
-    let os = os.replace("mounted: /config.json", "mounted: /mnt/config.json");
-    place.file("private/os/micro.yaml", os.replace("within: 15s", "within: 60s"));
-    micro::scripted_rig(&place, &format!("console=ttyS0 micro=login rdinit=/bin/sh -- -c \"{GUEST}\"")).await;
+    micro::mounted_profile(&place);
+    // The other disk is the slot's medium, which stays empty.
+    micro::scripted_rig(&place, &micro::mounting("vdb1")).await;
     let (tool, disk) = (place.file("tool", TOOL), place.path("cache/slots/tests@one/extra-internal.img"));
     let mib = guest::DISK >> 20;
     let rig = std::fs::read_to_string(place.path("rig.yaml")).unwrap().replace("micro-board", "micro-tool");
@@ -81,15 +72,8 @@ async fn place(mode: &str, version: &str, held: &str) -> Place {
     );
     let image = guest::versioned(&guest::good());
     place.file("image", &image);
-    place.file("cache/slots/tests@one/extra-internal.img", other_version(image, held));
+    place.file("cache/slots/tests@one/extra-internal.img", guest::other_version(image, held));
     place
-}
-
-/// The same image of another version, whose text is as long.
-fn other_version(mut image: Vec<u8>, version: &str) -> Vec<u8> {
-    let at = image.windows(16).position(|part| part == b"VERSION_ID=1.0.0").expect("its os-release");
-    image[at + 11..at + 16].copy_from_slice(version.as_bytes());
-    image
 }
 
 const ARGS: [&str; 11] = [

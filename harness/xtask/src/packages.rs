@@ -67,6 +67,8 @@ pub(crate) const TEST: &[&str] = &[
     // The lab's oracles, and what plugs models of USB devices into its guest.
     "gpiod",
     "sispmctl",
+    // Names the lab's disks.
+    "udev",
     "uhubctl",
     "usbip",
     "usbrelay",

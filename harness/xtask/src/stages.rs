@@ -153,6 +153,8 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("keeper", Tier::T2, &["keeper", "kept"]),
     tests("lab", Tier::T2, &["lab"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),
+    // What never comes is waited for, five minutes each.
+    only_full(&ignored("lab-boards", Tier::T2, &["lab"])),
     shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),
     shakedown("demo", Tier::T4, &["run", "--board", "generic-amd64", "--selection", "demo"]),
     shakedown(

@@ -12,6 +12,11 @@ use super::block_device::guard::{Facts, Kernel, Wanted, judge};
 
 /// A reader sees a new card within 3 s; a board in its USB boot mode appears within 20 s.
 const APPEAR: Duration = Duration::from_secs(30);
+/// udev looks at a medium that has appeared, and again at one that was written, for less than a second; a slow card
+/// takes longer.
+pub(crate) const LOCKED: Duration = Duration::from_secs(20);
+/// The name of that wait.
+pub(crate) const LET_GO: &str = "others to let go of the medium";
 pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// What the slot means by its medium.
@@ -110,6 +115,22 @@ pub(crate) trait Reader: Send + Sync {
 
     /// Whether a medium is in it. A fault of the kind `Medium` may pass: the card is just coming or going.
     fn shows<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<bool>>;
+}
+
+/// A medium, if there is one, once nobody else has it locked any more.
+pub(crate) async fn unlocked<F>(by: &Deadline, mut open: impl FnMut() -> F) -> Rig<Option<DirectMedium>>
+where
+    F: Future<Output = Rig<Result<Option<DirectMedium>, NotOpened>>>,
+{
+    loop {
+        match open().await? {
+            Ok(medium) => return Ok(medium),
+            Err(NotOpened::Otherwise(fault)) => return Err(fault),
+            Err(NotOpened::Locked(fault)) => {
+                by.pause(TICK, || fault.got.clone()).await.map_err(|stop| fault.stopped(stop))?;
+            }
+        }
+    }
 }
 
 /// Waits until the reader shows a medium with a size, or shows none.

@@ -13,14 +13,11 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use shakedown_core::{Deadline, Fault, Fut, InfraKind, Medium, Rig, Side, Storage};
 
-use super::block_device::direct::{DirectMedium, NotOpened};
+use super::block_device::direct::DirectMedium;
 use super::block_device::names;
-use super::card::{Card, Found, Reader, TICK, until};
+use super::card::{Card, Found, LET_GO, LOCKED, Reader, unlocked, until};
 use crate::usb::Ask;
 use crate::worker::Worker;
-
-/// udev looks at a medium that has appeared for less than a second; a slow card takes longer.
-const LOCKED: Duration = Duration::from_secs(20);
 
 /// What moves a card between the rig host and the DUT. Its methods block: they run on the driver's own thread.
 pub(crate) trait Mux: Clone + Send + Sync + 'static {
@@ -102,17 +99,9 @@ impl<M: Mux> Muxed<M> {
 
     /// The medium, if there is one, once udev has looked at it.
     async fn opened(&self, by: &Deadline) -> Rig<Option<DirectMedium>> {
-        let by = by.child("others to let go of the medium", LOCKED).at_rig_pace();
-        loop {
-            let open = |at: &At<M>, by: &Deadline| Ok(at.card.open(|| at.present(by)));
-            match self.job("open", &by, open).await? {
-                Ok(medium) => return Ok(medium),
-                Err(NotOpened::Otherwise(fault)) => return Err(fault),
-                Err(NotOpened::Locked(fault)) => {
-                    by.pause(TICK, || fault.got.clone()).await.map_err(|stop| fault.stopped(stop))?;
-                }
-            }
-        }
+        let by = by.child(LET_GO, LOCKED).at_rig_pace();
+        let open = |at: &At<M>, by: &Deadline| Ok(at.card.open(|| at.present(by)));
+        unlocked(&by, || self.job("open", &by, open)).await
     }
 
     /// On its way to another side: nobody else has it, and all that was written is on it. It stays locked

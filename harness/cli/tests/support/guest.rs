@@ -55,6 +55,13 @@ pub(crate) fn versioned(script: &str) -> Vec<u8> {
     with_files(script, &[("config.json", "{}\n"), ("os-release", "ID=micro\nVERSION_ID=1.0.0\n")])
 }
 
+/// The same image of another version, whose text is as long.
+pub(crate) fn other_version(mut image: Vec<u8>, version: &str) -> Vec<u8> {
+    let at = image.windows(16).position(|part| part == b"VERSION_ID=1.0.0").expect("its os-release");
+    image[at + 11..at + 16].copy_from_slice(version.as_bytes());
+    image
+}
+
 fn with_files(script: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     let mut disk = holding(FAT, &files);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use shakedown_qemu::micro::DeviceKit;
 
-use super::by;
+use super::{by, micro};
 
 /// When each model is there, in the order of their ports.
 const MODELS: [&str; 7] = [
@@ -24,19 +24,23 @@ const MODELS: [&str; 7] = [
     "[ -e /sys/block/sdc ] && [ -e /dev/sg2 ]",
 ];
 
-/// Names the port of the models, for what runs inside.
+/// Names the port of the models, for what runs inside. The last one of theirs is that of the boards.
 pub(crate) const PORT: &str = "SHAKEDOWN_LAB_PORT";
 
 /// The models on the rig host, as the guest reaches them.
-const HOST: &str = "10.0.2.2";
+pub(crate) const HOST: &str = "10.0.2.2";
+
+/// The place of its USB among what is on its PCI bus.
+pub(crate) const XHCI: &str = "8";
 
 /// A boot takes 5 to 10 s, and a loaded machine ten times that.
 const BOOT: Duration = Duration::from_secs(300);
-const RUN: Duration = Duration::from_secs(600);
+/// The longest tests wait twice for what never comes, five minutes each.
+const RUN: Duration = Duration::from_secs(1800);
 
 /// A program that ends with this thread.
 #[expect(clippy::disallowed_methods, reason = "counterparts that others wrote; only tests start them")]
-fn command<S: AsRef<std::ffi::OsStr>>(argv: impl IntoIterator<Item = S>) -> Command {
+pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(argv: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).args(argv);
     command
@@ -45,15 +49,15 @@ fn command<S: AsRef<std::ffi::OsStr>>(argv: impl IntoIterator<Item = S>) -> Comm
 /// The guest, and what it needs on this side. All of it ends with the thread that booted it.
 pub(crate) struct Guest {
     machine: Child,
-    models: Child,
-    shell: UnixStream,
+    models: [Child; 2],
+    shell: Typed,
     folder: tempfile::TempDir,
     port: u16,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        for child in [&mut self.machine, &mut self.models] {
+        for child in [&mut self.machine].into_iter().chain(&mut self.models) {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
@@ -67,17 +71,23 @@ impl Guest {
         let began = Instant::now();
         let folder = tempfile::tempdir().unwrap();
         let port = free_ports();
-        let mut models = command([
-            program("python"),
-            format!("{}/tests/peers/usb_devices.py", env!("CARGO_MANIFEST_DIR")),
-            port.to_string(),
-        ]);
-        let mut models = models.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = String::new();
-        BufReader::new(models.stdout.take().unwrap()).read_line(&mut said).unwrap();
-        assert_eq!(said, "ready\n", "the models of the USB devices");
+        let models = served("usb_devices.py", [port.to_string()]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (kernel, initrd) = runtime.block_on(micro::parts());
+        let path = |path: PathBuf| path.display().to_string();
+        let boards = served(
+            "usb_boards.py",
+            [
+                board_port(port).to_string(),
+                path(folder.path().to_owned()),
+                path(folder.path().join("qmp")),
+                path(kernel),
+                path(initrd),
+                micro::mounting("vda1"),
+            ],
+        );
         let (machine, shell) = machine(folder.path(), devices);
-        let mut guest = Self { machine, models, shell, folder, port };
+        let mut guest = Self { machine, models: [models, boards], shell, folder, port };
         for (index, there) in MODELS.iter().enumerate() {
             let port = usize::from(port) + 1 + index;
             // One at a time: a device is there when the kernel's driver has it.
@@ -91,32 +101,8 @@ impl Guest {
 
     /// Runs a line of shell inside; its exit code and what it said.
     pub(crate) fn run(&mut self, line: &str) -> (i32, String) {
-        let end = "lab:exit:";
-        // Nothing that is typed looks like its end.
-        let asked = format!("({line}\n) </dev/null; printf '\\nlab:%s:%d\\n' exit $?\n");
-        self.shell.write_all(asked.as_bytes()).unwrap();
-        let (mut said, began) = (Vec::new(), Instant::now());
-        loop {
-            let text = String::from_utf8_lossy(&said);
-            if let Some((before, code)) = text.rsplit_once(end)
-                && let Some((code, _)) = code.split_once('\n')
-            {
-                return (code.parse().unwrap(), before.trim_end_matches('\n').to_owned());
-            }
-            let mut bytes = [0; 4096];
-            match self.shell.read(&mut bytes) {
-                Ok(0) => panic!("the machine is gone, in `{line}`: {text}\n{}", self.console()),
-                Ok(count) => said.extend_from_slice(&bytes[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) => panic!("{error}"),
-            }
-            assert!(
-                began.elapsed() < RUN,
-                "`{line}` has said so far: {}\n{}",
-                String::from_utf8_lossy(&said),
-                self.console()
-            );
-        }
+        let ran = self.shell.run(line, RUN);
+        ran.unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.console()))
     }
 
     /// The same; it must succeed.
@@ -140,8 +126,69 @@ impl Guest {
     }
 }
 
+/// A guest's shell that nobody reads but us: what is typed is not shown.
+pub(crate) struct Typed(UnixStream);
+
+impl Typed {
+    pub(crate) fn on(line: UnixStream) -> Self {
+        line.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        Self(line)
+    }
+
+    pub(crate) fn send(&mut self, line: &str) {
+        self.0.write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Reads until this comes; all that came. What it says otherwise, or that it is gone.
+    pub(crate) fn until(&mut self, end: impl Fn(&str) -> bool, within: Duration) -> Result<String, String> {
+        let (mut said, began) = (Vec::new(), Instant::now());
+        loop {
+            let text = String::from_utf8_lossy(&said).into_owned();
+            if end(&text) {
+                return Ok(text);
+            }
+            let mut bytes = [0; 4096];
+            match self.0.read(&mut bytes) {
+                Ok(0) => return Err(format!("the machine is gone: {text}")),
+                Ok(count) => said.extend_from_slice(&bytes[..count]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => return Err(format!("{error}: {text}")),
+            }
+            if began.elapsed() > within {
+                return Err(format!("it has said so far: {text}"));
+            }
+        }
+    }
+
+    /// Runs a line of shell; its exit code and what it said.
+    pub(crate) fn run(&mut self, line: &str, within: Duration) -> Result<(i32, String), String> {
+        // Nothing that is typed looks like its end.
+        let asked = format!("({line}\n) </dev/null; printf '\\nlab:%s:%d\\n' exit $?\n");
+        self.0.write_all(asked.as_bytes()).map_err(|error| format!("`{line}`: {error}"))?;
+        let ended = |text: &str| {
+            let (before, code) = text.rsplit_once("lab:exit:")?;
+            let code = code.split_once('\n')?.0.trim_end().parse().ok()?;
+            Some((code, before.trim_end().to_owned()))
+        };
+        let said =
+            self.until(|text| ended(text).is_some(), within).map_err(|wrong| format!("`{line}`: {wrong}"))?;
+        ended(&said).ok_or(said)
+    }
+}
+
+/// Starts models of ours, and waits until they are there.
+fn served(script: &str, args: impl IntoIterator<Item = String>) -> Child {
+    let script = format!("{}/tests/peers/{script}", env!("CARGO_MANIFEST_DIR"));
+    let mut models = command([program("python"), script.clone()].into_iter().chain(args));
+    let mut models = models.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(models.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "ready\n", "{script}");
+    models
+}
+
 /// Starts the machine, and waits for its shell.
-fn machine(folder: &Path, devices: &[&str]) -> (Child, UnixStream) {
+fn machine(folder: &Path, devices: &[&str]) -> (Child, Typed) {
     let cache = shakedown_host::dirs::cache().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let limit = by("the guests' kernel with its drivers", 600);
@@ -151,9 +198,11 @@ fn machine(folder: &Path, devices: &[&str]) -> (Child, UnixStream) {
         "qemu-system-x86_64 -nodefaults -machine q35 -cpu qemu64 -accel tcg -m 768 -display none -no-reboot -serial file:{} \
          -chardev socket,id=shell,path={},server=on,wait=off -device isa-serial,chardev=shell \
          -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
-         -netdev user,id=net -device virtio-net-pci,netdev=net -device qemu-xhci,id=usb",
+         -netdev user,id=net -device virtio-net-pci,netdev=net -device qemu-xhci,id=usb,addr={XHCI},p2=12,p3=12 \
+         -qmp unix:{},server=on,wait=off",
         console.display(),
         shell.display(),
+        folder.join("qmp").display(),
     );
     for device in devices {
         let _ = write!(line, " -device {device}");
@@ -175,14 +224,17 @@ fn machine(folder: &Path, devices: &[&str]) -> (Child, UnixStream) {
         let pause = limit.pause(Duration::from_millis(50), || said("console"));
         runtime.block_on(pause).unwrap();
     }
-    let shell = UnixStream::connect(shell).unwrap();
-    shell.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    (machine, shell)
+    (machine, Typed::on(UnixStream::connect(shell).unwrap()))
 }
 
-/// Ports that nobody listens on, one after the other: that of the models, and one for each of them.
+/// Where the boards are asked, behind the ports of the models.
+fn board_port(port: u16) -> u16 {
+    port + 1 + MODELS.len() as u16
+}
+
+/// Ports that nobody listens on, one after the other: that of the models, one for each of them, and the boards'.
 fn free_ports() -> u16 {
-    let count = 1 + MODELS.len() as u16;
+    let count = board_port(0) + 1;
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     // Below those that the system gives away.
     let start = 20_000 + std::process::id() as u16 % 10_000;
@@ -217,14 +269,33 @@ pub(crate) fn program(name: &str) -> String {
     venv().join(name).display().to_string()
 }
 
+/// Inside: the port of the models.
+fn port() -> u16 {
+    std::env::var(PORT).unwrap().parse().unwrap()
+}
+
 /// Inside: tells a model something; what its pins, relays or sockets were since it was asked last.
 pub(crate) fn model(words: &str) -> String {
-    let port: u16 = std::env::var(PORT).unwrap().parse().unwrap();
+    let said = ask(port(), format!("{words}\n").as_bytes());
+    String::from_utf8(said).unwrap().trim_end().to_owned()
+}
+
+/// Inside: tells a board something (a line, and bytes where it takes some); its answer.
+pub(crate) fn board(bytes: &[u8]) -> Vec<u8> {
+    ask(board_port(port()), bytes)
+}
+
+/// Inside: the port on [`HOST`] by which programs ask a board.
+pub(crate) fn boards() -> String {
+    board_port(port()).to_string()
+}
+
+fn ask(port: u16, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect((HOST, port)).unwrap();
-    stream.write_all(format!("{words}\n").as_bytes()).unwrap();
-    let mut said = String::new();
-    BufReader::new(stream).read_line(&mut said).unwrap();
-    said.trim_end().to_owned()
+    stream.write_all(bytes).unwrap();
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).unwrap();
+    said
 }
 
 /// Inside: another project's program; its exit code, and both of its streams.

@@ -1,7 +1,7 @@
 //! Private documents for guests of the tests: a board, OS profiles, a suite, and rigs.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shakedown_qemu::micro::{Kind, Kit};
 
@@ -113,9 +113,28 @@ pub(crate) async fn serving_rig(place: &Place, first: &str) {
 
 /// A rig whose one slot boots the micro guests' kernel with this command line.
 pub(crate) async fn scripted_rig(place: &Place, append: &str) {
-    let doc = kit().await.machine(Kind::Login);
-    let direct = doc.direct.expect("a micro guest is loaded directly");
-    direct_rig(place, &direct.kernel, &direct.initrd, append);
+    let (kernel, initrd) = parts().await;
+    direct_rig(place, &kernel, &initrd, append);
+}
+
+/// The command line of a guest that mounts this partition of its own disk, if there is one, and is the usual guest
+/// with its login then.
+pub(crate) fn mounting(partition: &str) -> String {
+    format!(
+        "console=ttyS0 micro=login rdinit=/bin/sh -- -c \"/bin/busybox mount -t devtmpfs dev /dev; \
+         for m in /modules/*.ko /more/*.ko; do /bin/busybox insmod $m; done; \
+         /bin/busybox mkdir /mnt /etc /tmp; /bin/busybox mount -t vfat /dev/{partition} /mnt && \
+         /bin/busybox cp /mnt/os-release /etc/os-release; exec /bin/sh /init\""
+    )
+}
+
+/// Makes `micro` the profile of such a guest: it is let in at its console, and what it mounted is its own.
+pub(crate) fn mounted_profile(place: &Place) {
+    let os = std::fs::read_to_string(place.path("private/os/micro.yaml")).unwrap();
+    let login = "login: { prompt: 'micro login: ', user: root, shell: 'micro# ' }\nfacts: { root-mount: /mnt }\nengine:";
+    let os = os.replace("micro: (init|ready)", "micro: ready").replacen("engine:", login, 1);
+    let os = os.replace("mounted: /config.json", "mounted: /mnt/config.json");
+    place.file("private/os/micro.yaml", os.replace("within: 15s", "within: 60s"));
 }
 
 fn direct_rig(place: &Place, kernel: &Path, initrd: &Path, append: &str) {
@@ -138,6 +157,12 @@ fn rig(place: &Place, more: &str) {
             "rig: tests\nslots:\n  one:\n    board: micro-board\n    qemu:\n      machine: q35\n      cpus: 1\n      memory: 192MiB\n      disk: {{ size: {disk}MiB }}\n{more}"
         ),
     );
+}
+
+/// The kernel and the initial file system of the guests with a login.
+pub(crate) async fn parts() -> (PathBuf, PathBuf) {
+    let direct = kit().await.machine(Kind::Login).direct.expect("a micro guest is loaded directly");
+    (direct.kernel, direct.initrd)
 }
 
 /// Kernel and busybox come from the machine's own cache: they are the same for all tests.

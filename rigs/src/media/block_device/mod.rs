@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Bytes;
 use shakedown_core::{Attached, Deadline, Fault, Fut, InfraKind, Medium, Rig, Side, Storage};
 
-use super::card::{Card, Found, Reader, until};
+use super::card::{Card, Found, LET_GO, LOCKED, Reader, unlocked, until};
 use super::{MediaConf, MediaCx};
 use crate::operator::{Answer, Operator};
 use crate::wiring::WiringProblem;
+use direct::DirectMedium;
 pub(crate) use guard::{Kernel, names};
 
 /// A block device of the rig host: a card in a reader, a USB stick, the eMMC of a board in its USB
@@ -123,6 +124,12 @@ impl Disk {
         Ok(if self.is_given() || self.present()?.is_none() { Side::Dut } else { Side::Host })
     }
 
+    /// The medium, if there is one, once udev has looked at it.
+    async fn opened(&self, by: &Deadline) -> Rig<Option<DirectMedium>> {
+        let by = by.child(LET_GO, LOCKED).at_rig_pace();
+        unlocked(&by, async || Ok(self.card.open(|| self.present()))).await
+    }
+
     async fn ask(&self, question: &str, by: &Deadline) -> Rig<()> {
         match self.operator.ask(question, by).await? {
             Answer::Yes => Ok(()),
@@ -168,7 +175,7 @@ impl Storage for Disk {
                 }
                 Side::Dut => {
                     // Free only when nobody of ours writes any more.
-                    drop(self.card.open(|| self.present())?);
+                    drop(self.opened(by).await?);
                     self.give(true);
                 }
                 Side::Neither | Side::Unknown => {
@@ -181,7 +188,7 @@ impl Storage for Disk {
         })
     }
 
-    fn open<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Medium>>> {
+    fn open<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Box<dyn Medium>>> {
         Box::pin(async move {
             if self.is_given() {
                 return Err(self
@@ -189,7 +196,7 @@ impl Storage for Disk {
                     .expected("the host's side", "it was given to the DUT")
                     .hint("switch the medium to the host first"));
             }
-            let medium = self.card.open(|| self.present())?.ok_or_else(|| {
+            let medium = self.opened(by).await?.ok_or_else(|| {
                 self.fault(InfraKind::Storage, "open")
                     .expected("a medium", "none is there")
                     .hint("is the card in the reader, and the path right?")

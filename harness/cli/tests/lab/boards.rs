@@ -1,0 +1,333 @@
+//! Boards whose own storage is written over USB, through the real binary: a device comes on a bus of the kernel's,
+//! a program talks to it, a disk comes in its place, and what was written boots on a machine of its own.
+//!
+//! The boards are models of ours, and so are the vendors' tools.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use shakedown_core::Outcome;
+
+use crate::support::lab::{HOST, XHCI, board, boards, oracle};
+use crate::support::{Place, Ran, Run, by, guest, interrupt, micro};
+
+const BOOT: &str = "boot::cold::ready";
+const CASE: &str = "micro::looks::answers";
+const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/usb_tool.py");
+
+/// A slot with one of the boards.
+#[derive(Clone, Copy)]
+struct Scene {
+    /// Of its board.
+    name: &'static str,
+    /// The procedure, and what else its descriptor says.
+    board: &'static str,
+    /// What sends it into its boot ROM.
+    contact: &'static str,
+    /// The device that it is then.
+    usb: &'static str,
+    /// What the board does.
+    does: &'static str,
+    /// The serial number that its disk has.
+    serial: &'static str,
+    /// The tool's name, and how it is.
+    tool: Option<(&'static str, &'static str)>,
+}
+
+const CM: Scene = Scene {
+    name: "cm",
+    board: "provision: { usb-boot: { jumper: true, usb-powered: false } }",
+    contact: "boot-switch",
+    usb: "0a5c:2711",
+    does: "disk",
+    serial: "10000000abcdef01",
+    tool: Some(("rpiboot", "works")),
+};
+
+const ORIN: &str =
+    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7023', enter: the contact }";
+const TX2: &str =
+    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7c18', enter: the contact }";
+const XAVIER: &str =
+    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7019', enter: the contact }";
+
+const JETSON: Scene = Scene {
+    name: "jetson",
+    board: ORIN,
+    contact: "recovery",
+    usb: "0955:7023",
+    does: "takes",
+    serial: "none",
+    tool: Some(("tegra", "works")),
+};
+
+/// Switches a board's supply or contact: `switch BOARD power|held [on|off]`. Who is told where its device is plugs it in.
+const SWITCH: &str = "exec 3<>/dev/tcp/HOST/PORT; echo \"$*\" >&3; read -r level port <&3
+[ -z \"$port\" ] || flock /tmp/cable usbip --tcp-port \"$port\" attach -r HOST -b 1-1
+echo \"$level\"
+";
+
+struct Slot {
+    scene: Scene,
+    place: Place,
+}
+
+impl Scene {
+    /// Its documents, and a new board.
+    fn slot(self) -> Slot {
+        static PORTS: AtomicU8 = AtomicU8::new(3);
+        let (place, port) = (Place::new(), PORTS.fetch_add(1, Ordering::Relaxed));
+        let Self { name, usb, does, serial, contact, .. } = self;
+        let console = board(format!("{name} make {usb} {port} {does} {serial}\n").as_bytes());
+        let console = String::from_utf8(console).unwrap();
+        micro::documents(&place, "20s");
+        micro::mounted_profile(&place);
+        place.file(
+            "private/catalogue/micro-usb.yaml",
+            format!(
+                "board: micro-usb\nname: Board of the tests\narch: amd64\nextends: linux\n{}\nboot:\n  stages:\n    - {{ name: kernel, within: 60s }}\n",
+                self.board
+            ),
+        );
+        let script = place.file("switch", SWITCH.replace("HOST", HOST).replace("PORT", &boards()));
+        let output = |what: &str| {
+            let run = |more: &str| format!("[bash, {}, {name}, {what}{more}]", script.display());
+            format!(
+                "{{ command: {{ on: {}, off: {}, status: {{ run: {}, on: ^on, off: ^off }}, within: 120s }} }}",
+                run(", 'on'"),
+                run(", 'off'"),
+                run("")
+            )
+        };
+        let writes = self.tool.is_some_and(|(tool, _)| tool == "tegra");
+        let way = if writes {
+            // Nothing brings a key, so that the console is the way in.
+            let os = std::fs::read_to_string(place.path("private/os/micro.yaml")).unwrap();
+            let os: Vec<_> = os.lines().filter(|line| !line.starts_with("config:")).collect();
+            place.file("private/os/micro.yaml", os.join("\n"));
+            format!("network: {{ address: {{ host: {HOST} }} }}")
+        } else {
+            // As udev names it.
+            let path = format!("/dev/disk/by-path/pci-0000:00:0{XHCI}.0-usb-0:{port}:1.0-scsi-0:0:0:0");
+            let serial = CM.serial;
+            format!(
+                "media: {{ main: {{ block-device: {{ path: '{path}', max-size: 64MiB, serial: {serial} }} }} }}"
+            )
+        };
+        let tools = self.tool.map_or_else(String::new, |(tool, how)| {
+            let image = if writes { ", '{image}'" } else { "" };
+            format!(
+                "    tools:
+      {tool}:
+        run: [python3, {TOOL}, {tool}, {how}, '{usb}'{image}]
+        version: {{ run: [python3, {TOOL}, --version], is: '^version 1\\.2' }}
+"
+            )
+        });
+        let rig = format!(
+            "rig: tests
+slots:
+  one:
+    board: micro-usb
+    power: {}
+    outputs: {{ {contact}: {} }}
+    consoles: {{ main: {{ tcp: {{ address: '{HOST}:{}' }} }} }}
+    {way}
+{tools}",
+            output("power"),
+            output("held"),
+            console.trim_end(),
+        );
+        place.file("rig.yaml", rig);
+        place.file("image", guest::versioned(&guest::good()));
+        Slot { scene: self, place }
+    }
+
+    async fn run(self) -> Ended {
+        let slot = self.slot();
+        let ran = slot.place.run(&ARGS).await;
+        slot.ended(ran)
+    }
+}
+
+const ARGS: [&str; 11] =
+    ["run", "--path", "private", "--slot", "one", "--case", CASE, "--image", "image", "--os", "micro"];
+
+impl Slot {
+    /// All that is in its board's own storage.
+    fn storage(&self) -> Vec<u8> {
+        board(format!("{} get\n", self.scene.name).as_bytes())
+    }
+
+    fn ended(self, ran: Ran) -> Ended {
+        assert!(self.place.path("out").exists(), "no run was begun: {}", ran.all());
+        let run = Run::read(&self.place.last());
+        println!("{}:\n{}", self.scene.name, ran.out);
+        Ended { slot: self, ran, run }
+    }
+}
+
+/// A run that is over.
+struct Ended {
+    slot: Slot,
+    ran: Ran,
+    run: Run,
+}
+
+impl Ended {
+    #[track_caller]
+    fn proof(&self, step: &str) -> String {
+        self.run.step(step).proof.clone().unwrap_or_else(|| panic!("{step}: {}", self.ran.all()))
+    }
+
+    /// The rig's failure in this step, in these words; nothing was booted after it, and all is off.
+    #[track_caller]
+    fn the_rig(&self, step: &str, words: &[&str]) {
+        let (outcome, blame, _) = self.run.step(step).failed.clone().expect("it failed");
+        let said = outcome.headline();
+        assert_eq!((outcome.word(), blame.word()), ("infra", "rig"), "{}: {outcome:?}", self.slot.scene.name);
+        for word in words {
+            assert!(said.contains(word), "{}: `{word}` is not in: {said}", self.slot.scene.name);
+        }
+        assert_eq!(self.run.case(CASE).outcome, Some(Outcome::Blocked { by: step.into() }));
+        assert!(self.run.ledger.boots.is_empty(), "it was booted");
+        self.off();
+        self.run.ended(self.ran.code, 3);
+    }
+
+    #[track_caller]
+    fn unwritten(&self) {
+        let storage = self.slot.storage();
+        assert!(storage.iter().all(|byte| *byte == 0), "{} was written", self.slot.scene.name);
+    }
+
+    #[track_caller]
+    fn off(&self) {
+        for what in ["power", "held"] {
+            assert_eq!(board(format!("{} {what}\n", self.slot.scene.name).as_bytes()), b"off\n", "{what}");
+        }
+    }
+
+    /// What was written booted, and answered.
+    #[track_caller]
+    fn booted(&self) {
+        assert_eq!(self.run.case(BOOT).outcome, Some(Outcome::Pass), "{}", self.ran.all());
+        assert_eq!(self.run.case(CASE).outcome, Some(Outcome::Pass), "{}", self.ran.all());
+        self.off();
+        self.run.ended(self.ran.code, 0);
+    }
+}
+
+/// Names disks by their place, as on any rig host.
+struct Udev;
+
+impl Udev {
+    fn start() -> Self {
+        let (code, said) = oracle(&["/lib/systemd/systemd-udevd", "--daemon"]);
+        assert_eq!(code, Some(0), "{said}");
+        Self
+    }
+}
+
+impl Drop for Udev {
+    fn drop(&mut self) {
+        let (code, said) = oracle(&["udevadm", "control", "--exit"]);
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+/// As far as it is quick: the capacitors' minute is not waited for. And a board that shows another disk than its own.
+pub(crate) async fn written() {
+    let _udev = Udev::start();
+    let other = Scene { name: "other", usb: "0a5c:2764", serial: "10000000abcdef02", ..CM };
+    let ((ended, storage), other) = tokio::join!(until_drained(CM.slot()), other.run());
+    assert_eq!(ended.proof("check tool"), "rpiboot is version 1.2.3");
+    let load = ended.proof("load");
+    assert!(load.contains("said `Second stage boot server done`"), "{load}");
+    let came = ended.proof("await main");
+    assert!(came.starts_with("attached anew as sd"), "{came}");
+    assert!(came.ends_with(&format!("8388608 bytes, serial number {}", CM.serial)), "{came}");
+    let wrote = ended.proof("write image");
+    assert!(wrote.starts_with("wrote and read back 5 MiB"), "{wrote}");
+    ended.off();
+    assert!(guest::config(&storage).contains("\"uuid\""), "{}", guest::config(&storage));
+    other.the_rig("await main", &["serial number 10000000abcdef01", "10000000abcdef02"]);
+    other.unwritten();
+}
+
+async fn until_drained(slot: Slot) -> (Ended, Vec<u8>) {
+    let child = slot.place.start(&ARGS);
+    slot.place.until_journal(&child, "\"step\":\"drain\"", 600).await;
+    interrupt(child.pid());
+    let limit = by("the end of an interrupted run", 300);
+    while child.try_status().unwrap().is_none() {
+        limit.pause(Duration::from_millis(100), || child.tail()).await.unwrap();
+    }
+    let storage = slot.storage();
+    let ran = Ran { code: None, out: child.tail(), err: String::new() };
+    (slot.ended(ran), storage)
+}
+
+/// The whole way, and what only the end of a wait shows; all at once, for most of it is waiting.
+pub(crate) async fn whole() {
+    let _udev = Udev::start();
+    let late = |name, usb, does, how| Scene { name, usb, does, tool: Some(("rpiboot", how)), ..CM };
+    let stick = Scene {
+        name: "stick",
+        board: "provision: { usb-mass-storage: {} }",
+        does: "shows",
+        tool: None,
+        ..CM
+    };
+    let (cm, stick, absent, gone, tablet) = tokio::join!(
+        CM.run(),
+        stick.run(),
+        late("absent", "0a5c:2763", "absent", "works").run(),
+        late("gone", "0a5c:2764", "gone", "works").run(),
+        late("tablet", "0a5c:2712", "tablet", "works").run(),
+    );
+    cm.booted();
+    stick.booted();
+    absent.the_rig("load", &["Waiting for 0a5c:2763"]);
+    gone.the_rig("await main", &["no such disk"]);
+    tablet.the_rig("await main", &["no such disk"]);
+    let (lies, hangs, quiet, large) = tokio::join!(
+        late("lies", "0a5c:2763", "disk", "lies").run(),
+        late("hangs", "0a5c:2764", "disk", "hangs").run(),
+        late("quiet", "0a5c:2711", "disk", "quiet").run(),
+        late("large", "0a5c:2712", "large", "works").run(),
+    );
+    lies.the_rig("await main", &["no such disk"]);
+    hangs.the_rig("load", &["Sending bootcode.bin"]);
+    quiet.the_rig("load", &["a line with `^Second stage boot server done`", "nothing printed"]);
+    large.the_rig("await main", &["64"]);
+    for ended in [absent, gone, tablet, lies, hangs, quiet, large] {
+        ended.unwritten();
+    }
+}
+
+/// A tool that writes by itself is believed when what boots says so.
+pub(crate) async fn recovery() {
+    let held = guest::other_version(guest::versioned(&guest::good()), "0.9.0");
+    let lies = Scene { name: "lies", usb: "0955:7c18", tool: Some(("tegra", "lies")), board: TX2, ..JETSON };
+    let lies = async {
+        let slot = lies.slot();
+        let put = format!("lies put {}\n", held.len());
+        assert_eq!(board(&[put.as_bytes(), &held].concat()), b"put\n");
+        let ran = slot.place.run(&ARGS).await;
+        slot.ended(ran)
+    };
+    let nobody = Scene { name: "nobody", usb: "0955:7019", does: "absent", board: XAVIER, ..JETSON };
+    let (jetson, lies, nobody) = tokio::join!(JETSON.run(), lies, nobody.run());
+    nobody.the_rig("await recovery", &["a device 0955:7019"]);
+    assert!(jetson.proof("await recovery").starts_with("0955:7023 in port "));
+    assert_eq!(jetson.proof("prove internal"), "vda runs version 1.0.0");
+    jetson.booted();
+    // What was there before boots, and says so.
+    let (outcome, blame, _) = lies.run.step("prove internal").failed.clone().expect("it is another one");
+    assert_eq!((outcome.word(), blame.word()), ("infra", "rig"), "{outcome:?}");
+    assert!(outcome.headline().contains("0.9.0"), "{}", outcome.headline());
+    assert_eq!(lies.run.case(BOOT).outcome, Some(outcome));
+    lies.off();
+    lies.run.ended(lies.ran.code, 3);
+}
