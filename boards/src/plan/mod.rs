@@ -34,7 +34,7 @@ pub struct Shape {
     pub media: BTreeSet<String>,
     /// Programs that bring an image onto the board, by their procedures' names for them.
     pub tools: BTreeSet<String>,
-    /// There is a way to the DUT's network.
+    /// There is a way to ask the running system: the DUT's network, or a login on its console.
     pub network: bool,
     /// Boot files can be given to the DUT.
     pub tftp: bool,

@@ -95,7 +95,7 @@ fn the_example_of_porting_a_board_is_accepted() {
         let slot = &rig.doc.value.slots[name];
         let board = rig.board(&own, name, slot).unwrap_or_else(|error| panic!("{error}"));
         rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
-        let procedure = slot::procedure(name, slot, &board);
+        let procedure = slot::procedure(name, slot, &board, None);
         let procedure = procedure.unwrap_or_else(|error| panic!("{error}"));
         shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{why}"));
         procedure
@@ -288,7 +288,8 @@ fn the_rigs_of_the_wiring_page_are_accepted() {
             let board =
                 rig.board(&Catalogue::embedded(), name, slot).unwrap_or_else(|error| panic!("{error}"));
             rig.check(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
-            let procedure = slot::procedure(name, slot, &board).unwrap_or_else(|error| panic!("{error}"));
+            let procedure =
+                slot::procedure(name, slot, &board, None).unwrap_or_else(|error| panic!("{error}"));
             shakedown_runner::executable(&procedure).unwrap_or_else(|why| panic!("{name}: {why}"));
         }
     }

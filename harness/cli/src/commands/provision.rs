@@ -49,7 +49,8 @@ fn dry(paths: &[PathBuf], args: &Args) -> CliResult {
     if let Err(error) = std::fs::File::open(&args.image) {
         return Err(CliError::refused(format!("{}: cannot be read: {error}", args.image.display())));
     }
-    let procedure = slot::procedure(name, doc, &board)?;
+    let os = args.os.as_deref().map(|os| catalogue.profile(os)).transpose()?;
+    let procedure = slot::procedure(name, doc, &board, os.as_deref())?;
     out!(
         "{} onto {} in {}/{name}, by {}",
         args.image.display(),

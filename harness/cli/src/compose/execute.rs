@@ -108,7 +108,7 @@ pub async fn execute(
     followers: impl FnOnce(&Arc<dyn Clock>) -> Vec<Box<dyn Follower>>,
 ) -> Result<Executed, CliError> {
     // Before anything is made or opened: what cannot be done is refused.
-    let procedure = slot::procedure(job.slot, job.doc, &job.board)?;
+    let procedure = slot::procedure(job.slot, job.doc, &job.board, Some(&job.chosen.profile))?;
     shakedown_runner::executable(&procedure).map_err(CliError::refused)?;
     own_storage_fits(&job, &procedure)?;
     netboot_fits(&job, &procedure)?;

@@ -7,8 +7,8 @@ use shakedown_boards::Catalogue;
 use shakedown_boards::plan::{Shape, plan};
 use shakedown_core::event::Nowhere;
 use shakedown_core::{
-    Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, Procedure, Rig,
-    Shells, Sink, Slot,
+    Board, BootSpec, Capability, Clock, Deadline, Fault, ImageRef, InfraKind, NoFence, OsProfile, Procedure,
+    Rig, Shells, Sink, Slot,
 };
 use shakedown_host::HostShells;
 use shakedown_rigs::{Given, Operator, SafeBy};
@@ -84,9 +84,17 @@ fn shape(doc: &SlotDoc) -> Shape {
     }
 }
 
-/// How an image gets onto the board in this slot; refused when the slot lacks something for it.
-pub fn procedure(name: &str, doc: &SlotDoc, board: &Board) -> Result<Procedure, CliError> {
-    let missing = match plan(board, &shape(doc)) {
+/// How an image gets onto the board in this slot; refused when the slot lacks something for it. Where the OS is
+/// known and lets in on its console, nothing about it needs a network.
+pub fn procedure(
+    name: &str,
+    doc: &SlotDoc,
+    board: &Board,
+    os: Option<&OsProfile>,
+) -> Result<Procedure, CliError> {
+    let mut shape = shape(doc);
+    shape.network |= os.is_some_and(|os| os.login.is_some());
+    let missing = match plan(board, &shape) {
         Ok(planned) => return Ok(planned.procedure),
         Err(missing) => missing,
     };

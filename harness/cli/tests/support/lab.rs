@@ -237,7 +237,7 @@ fn free_ports() -> u16 {
     let count = board_port(0) + 1;
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     // Below those that the system gives away.
-    let start = 20_000 + std::process::id() as u16 % 10_000;
+    let start = 20_000 + std::process::id() as u16 % 1_000 * count;
     let found = (start..32_000).step_by(count.into()).find(|port| (*port..port + count).all(free));
     found.expect("free ports in a row")
 }
