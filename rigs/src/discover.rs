@@ -17,15 +17,17 @@ pub struct Found {
     /// GPIO chips.
     pub gpio: Vec<Thing>,
     /// USB relay boards and power strips, by the port that each is plugged into.
-    pub relays: Vec<Relay>,
+    pub relays: Vec<Driven>,
+    /// Card muxes, in the same way.
+    pub muxes: Vec<Driven>,
 }
 
-/// A USB device that switches something, as the block of an output.
+/// A USB device that has a driver here, as the block of an output or a medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relay {
+pub struct Driven {
     /// What it calls itself.
     pub what: String,
-    /// Its first relay or socket: `usb-hid-relay: { relay: 1, port: 1-1.4 }`.
+    /// With its first relay or socket, if it has several: `usb-hid-relay: { relay: 1, port: 1-1.4 }`.
     pub block: String,
 }
 
@@ -82,32 +84,39 @@ pub fn look(root: &Path) -> Rig<Found> {
             let what = what.unwrap_or_default().trim_matches(['\0', '\n']).to_owned();
             found.gpio.push(Thing { path: Path::new("/dev").join(&name), what, serial: None, size: 0 });
         }
-        found.relays = relays(root)?;
+        driven(root, &mut found)?;
         Ok(found)
     };
     found().map_err(|error| Fault::new(InfraKind::Host, "discover", "look at", "/sys").because(&error))
 }
 
 /// What has a driver here, by its ids.
-fn relays(root: &Path) -> std::io::Result<Vec<Relay>> {
+fn driven(root: &Path, found: &mut Found) -> std::io::Result<()> {
     let folder = root.join("sys/bus/usb/devices");
-    let mut relays = Vec::new();
     for place in names(&folder)? {
         let text = |file: &str| {
             let text = std::fs::read_to_string(folder.join(&place).join(file)).unwrap_or_default();
             text.trim().to_owned()
         };
         let what = text("product");
-        let block = match (text("idVendor").as_str(), text("idProduct").as_str()) {
+        let (kind, block) = match (text("idVendor").as_str(), text("idProduct").as_str()) {
             // A hobbyists' number: other devices have it too, with other words.
-            ("16c0", "05df") if what.starts_with("USBRelay") => "usb-hid-relay: { relay: 1",
-            ("04b4", "fd10" | "fd11" | "fd12" | "fd13" | "fd15") => "sispm: { socket: 1",
+            ("16c0", "05df") if what.starts_with("USBRelay") => {
+                (&mut found.relays, "usb-hid-relay: { relay: 1")
+            }
+            ("04b4", "fd10" | "fd11" | "fd12" | "fd13" | "fd15") => (&mut found.relays, "sispm: { socket: 1"),
+            ("0424", "4041") => (&mut found.muxes, MUX),
+            ("04e8", "6001") if what == "sd-wire" => (&mut found.muxes, WIRE),
             _ => continue,
         };
-        relays.push(Relay { what, block: format!("{block}, port: {place} }}") });
+        kind.push(Driven { what, block: format!("{block}, port: {place} }}") });
     }
-    Ok(relays)
+    Ok(())
 }
+
+/// The largest card that may be written is the reader's word; this is a common one.
+const MUX: &str = "usb-sd-mux: { max-size: 64GiB";
+const WIRE: &str = "sdwire: { max-size: 64GiB";
 
 /// The lasting names that udev gave, by the kernel's.
 fn lasting(root: &Path) -> std::io::Result<BTreeMap<String, PathBuf>> {
@@ -193,6 +202,14 @@ mod tests {
         ] {
             link(&format!("dev/{node}"), &format!("dev/{folder}/{name}"));
         }
+        // Two muxes.
+        for (place, ids, words) in
+            [("1-2.1", ("0424", "4041"), "usb-sd-mux\n"), ("1-2.2", ("04e8", "6001"), "sd-wire\n")]
+        {
+            put(&format!("sys/bus/usb/devices/{place}/idVendor"), ids.0);
+            put(&format!("sys/bus/usb/devices/{place}/idProduct"), ids.1);
+            put(&format!("sys/bus/usb/devices/{place}/product"), words);
+        }
         let found = look(root).unwrap();
         let thing = |path: &str, what: &str, serial: Option<&str>, size| Thing {
             path: path.into(),
@@ -208,9 +225,18 @@ mod tests {
         assert_eq!(found.blocks, [thing(card, "30436 MiB USB3.0-CRW", Some("201006010301"), size)]);
         assert_eq!(found.gpio, [thing("/dev/gpiochip0", "gpio", None, 0)]);
         let board = "usb-hid-relay: { relay: 1, port: 1-1.3 }";
-        assert_eq!(found.relays, [Relay { what: "USBRelay2".into(), block: board.into() }]);
+        assert_eq!(found.relays, [Driven { what: "USBRelay2".into(), block: board.into() }]);
         let block = shakedown_conf::load::<crate::LineDriver>(&shakedown_conf::Document::new("draft", board));
         assert_eq!(block.unwrap().value.check(), Ok(()));
+        let muxes: Vec<_> = found.muxes.iter().map(|mux| mux.block.as_str()).collect();
+        let expected =
+            ["usb-sd-mux: { max-size: 64GiB, port: 1-2.1 }", "sdwire: { max-size: 64GiB, port: 1-2.2 }"];
+        assert_eq!(muxes, expected);
+        for block in muxes {
+            let document = shakedown_conf::Document::new("draft", block);
+            let block = shakedown_conf::load::<crate::MediaDriver>(&document);
+            assert_eq!(block.unwrap().value.check(), Ok(()));
+        }
         // This host, whatever it has.
         look(Path::new("/")).unwrap();
     }

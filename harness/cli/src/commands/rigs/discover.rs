@@ -7,7 +7,7 @@ use crate::CliResult;
 use crate::say::out;
 
 pub(super) fn run() -> CliResult {
-    let Found { serial, blocks, gpio, relays } = look(std::path::Path::new("/"))?;
+    let Found { serial, blocks, gpio, relays, muxes } = look(std::path::Path::new("/"))?;
     out!("# A draft: what is plugged into this host. Take what belongs to a DUT, and name its board.");
     out!("# `shakedown drivers` tells each driver's settings, `shakedown rigs doctor` proves the wiring.");
     out!("#\n# serial ports ({}):", serial.len());
@@ -26,6 +26,10 @@ pub(super) fn run() -> CliResult {
     for relay in &relays {
         out!("#   {}  {{ {} }}", relay.what, relay.block);
     }
+    out!("# card muxes ({}), each with the block for a medium; `max-size` is yours to say:", muxes.len());
+    for mux in &muxes {
+        out!("#   {}  {{ {} }}", mux.what, mux.block);
+    }
     out!("rig: desk\nslots:\n  one:\n    board: BOARD-SLUG # shakedown boards list");
     out!("    power: {{ manual: {{}} }} # a person switches, until a driver does");
     match serial.first() {
@@ -38,8 +42,9 @@ pub(super) fn run() -> CliResult {
         }
         None => out!("    consoles: {{}} # no serial port was found: a slot needs `main`"),
     }
-    match blocks.first() {
-        Some(block) => {
+    match (muxes.first(), blocks.first()) {
+        (Some(mux), _) => out!("    media:\n      main: {{ {} }}", mux.block),
+        (None, Some(block)) => {
             out!("    media:\n      main:\n        block-device:");
             out!("          path: '{}'\n          max-size: {}B", block.path.display(), block.size);
             if let Some(serial) = &block.serial {
@@ -47,9 +52,10 @@ pub(super) fn run() -> CliResult {
             }
             out!("          by-hand: true # a person carries the card");
         }
-        None => out!("    # no card or stick was found: media are missing"),
+        (None, None) => out!("    # no card or stick was found: media are missing"),
     }
-    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() && relays.is_empty() {
+    let switches = relays.len() + muxes.len();
+    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() && switches == 0 {
         ExitCode::NothingRan
     } else {
         ExitCode::Ok
