@@ -25,6 +25,7 @@ fn main() {
             trial("a_question_that_nobody_answers_does_not_keep_the_keeper", unanswered),
             trial("the_lock_is_kept_until_the_slot_is_safe", lock_until_safe),
             trial("one_types_on_a_held_console", one_writer),
+            trial("nothing_is_switched_in_the_name_of_a_hold_that_has_ended", hold_over),
             trial("a_run_through_the_keeper_ends_as_one_without", bench::same),
             trial("a_killed_run_leaves_a_safe_slot_that_anybody_may_have", bench::run_killed),
             trial("a_run_whose_keeper_is_killed_ends_as_infra", bench::keeper_killed),
@@ -102,8 +103,8 @@ async fn unanswered() {
     all_ended(&place).await;
 }
 
-async fn lock_until_safe() {
-    // Switched on by somebody else, and slow to switch off.
+/// A supply that somebody else has switched on, and that is slow to switch off.
+fn slow() -> Place {
     let place = bench(
         "    power:\n      command:\n        on: [touch, powered]\n        \
          off: [sh, -c, 'touch begun; while [ ! -e go ]; do sleep 0.05; done; rm -f powered']\n        \
@@ -111,6 +112,11 @@ async fn lock_until_safe() {
          within: 100s\n",
     );
     place.file("powered", "");
+    place
+}
+
+async fn lock_until_safe() {
+    let place = slow();
     let reader = place.start(&on("console", &[]));
     until_said(&reader, "tests/one main: ").await;
     let stop = place.start(&["keep", "--stop"]);
@@ -135,6 +141,28 @@ async fn lock_until_safe() {
     assert!(stop.tail().contains("power off: read back off"), "{}", stop.tail());
     lock.try_lock().unwrap();
     all_ended(&place).await;
+}
+
+async fn hold_over() {
+    let mut place = slow();
+    let hold = place.start(&on("hold", &[]));
+    until_said(&hold, "held until Ctrl-C").await;
+    let said = hold.tail();
+    let token = said.lines().find_map(|line| line.strip_prefix("SHAKEDOWN_HOLD=")).unwrap();
+    place.env("SHAKEDOWN_HOLD", token);
+    place.run(&on("power", &["status"])).await.says(0, &["power on: read back"]);
+    support::kill(hold.pid());
+    hold.wait(&by("its end", 60)).await.unwrap();
+    until("the supply to be switched off", 60, || place.path("begun").exists()).await;
+    // One of its programs that has survived it comes too late, and does not wait for its turn.
+    let late = place.start(&on("power", &["on"]));
+    let refused = late.wait(&by("the refusal", 60)).await;
+    place.file("go", "");
+    assert_eq!(refused.unwrap().code(), Some(3), "{}", late.tail());
+    assert!(late.tail().contains("it is held by "), "{}", late.tail());
+    until("a safe slot", 60, || !place.path("powered").exists()).await;
+    all_ended(&place).await;
+    assert!(!place.path("powered").exists());
 }
 
 async fn one_writer() {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Link, Unheard, typed};
+use super::client::{Link, Unheard, told, typed};
 use super::seat::POWER;
 use super::wait::{WORK, wait};
 use super::wire::{self, Ask, Frame, Hello, Loan, Refusal, Reply, Say};
@@ -63,14 +63,6 @@ fn strange(op: &str, endpoint: &str, reply: &Reply) -> Fault {
     fault(op, endpoint).expected("an answer", format!("{reply:?}"))
 }
 
-/// What the keeper's driver says is passed on as it is.
-fn refused(op: &str, endpoint: &str, refusal: Refusal) -> Fault {
-    match refusal {
-        Refusal::Fault(fault) => fault,
-        other => fault(op, endpoint).expected("it done", format!("{other:?}")),
-    }
-}
-
 /// The way to the keeper for the run's further requests.
 struct Way {
     socket: PathBuf,
@@ -102,6 +94,14 @@ impl Way {
         }
     }
 
+    /// What the keeper's driver says is passed on as it is.
+    fn refused(&self, op: &str, endpoint: &str, refusal: Refusal) -> Fault {
+        match refusal {
+            Refusal::Fault(fault) => fault,
+            other => fault(op, endpoint).expected("it done", told(&self.name(), other).what),
+        }
+    }
+
     /// One more request; its first reply.
     async fn ask(&self, ask: Ask, (op, endpoint): (&str, &str), by: &Deadline) -> Rig<(Link, Reply)> {
         let connected = Link::connect(&self.socket, &self.rig, by).await;
@@ -114,7 +114,7 @@ impl Way {
         sent.await.map_err(|_| self.lost(op, endpoint))?;
         match link.hear(by).await {
             Ok(Ok(reply)) => Ok((link, reply)),
-            Ok(Err(refusal)) => Err(refused(op, endpoint, refusal)),
+            Ok(Err(refusal)) => Err(self.refused(op, endpoint, refusal)),
             Err(why) => Err(self.unheard(op, endpoint, why)),
         }
     }
@@ -178,7 +178,9 @@ impl Borrowed {
         let by = wait("the keeper to take the slot back", WORK, &clock, &CancellationToken::new());
         match by.run(String::new, self.heard.recv()).await {
             Ok(Some(Reply::Proofs(_) | Reply::Done)) => Ok(()),
-            Ok(Some(Reply::Refused(refusal))) => Err(refused("give back", &self.way.slot, *refusal).into()),
+            Ok(Some(Reply::Refused(refusal))) => {
+                Err(self.way.refused("give back", &self.way.slot, *refusal).into())
+            }
             Ok(Some(reply)) => Err(strange("give back", &self.way.slot, &reply).into()),
             Ok(None) => Err(gone().into()),
             Err(stop) => Err(fault("give back", &self.way.slot).stopped(stop).into()),
@@ -293,7 +295,7 @@ async fn read(
             Ok(Reply::Closed(why)) => log.close(why),
             Ok(Reply::Typed) => drop(answers.send(Ok(()))),
             Ok(Reply::Refused(refusal)) => {
-                drop(answers.send(Err(refused("type on", &endpoint, *refusal))));
+                drop(answers.send(Err(way.refused("type on", &endpoint, *refusal))));
             }
             Ok(_) | Err(_) => break,
         }

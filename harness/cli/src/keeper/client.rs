@@ -360,39 +360,44 @@ impl Link {
 
     /// A refusal as a person reads it.
     pub fn refused(&self, refusal: Refusal) -> CliError {
-        let keeper = format!("the keeper of {} (process {})", self.rig, self.keeper);
-        match refusal {
-            Refusal::RigChanged { since } => CliError::refused(format!(
-                "{keeper} has another version of the rig file: it read it at {since:.0}"
-            ))
-            .hint("end it with `shakedown keep --stop`, which makes the rig safe, and ask again"),
-            Refusal::NoSuch { kind, got, known } => {
-                let near = shakedown_conf::nearest(&got, known.iter().map(String::as_str));
-                let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                CliError::refused(format!("no {kind} `{got}`")).hint(format!("{near}There are: {known}"))
-            }
-            Refusal::InUse { slot, used } => {
-                let hint = match &used.how {
-                    wire::Use::On(output) => {
-                        let output = match output.as_str() {
-                            "power" => String::new(),
-                            other => format!(" --output {other}"),
-                        };
-                        format!(
-                            "`shakedown power {slot} off{output}` gives it back, when nobody needs it any more"
-                        )
-                    }
-                    _ => ANOTHER.to_owned(),
-                };
-                CliError::infra(format!("{slot} is in use, by {keeper}: {used}")).hint(hint)
-            }
-            Refusal::Ends => {
-                CliError::infra(format!("{keeper} is ending")).hint("ask again: a new one is started")
-            }
-            Refusal::Locked(held) => CliError::infra(held).hint(ANOTHER),
-            Refusal::Garbled(what) => CliError::refused(what.trim_start_matches("error: ")),
-            Refusal::Fault(fault) => fault.into(),
+        told(&format!("the keeper of {} (process {})", self.rig, self.keeper), refusal)
+    }
+}
+
+/// A refusal of this keeper's as a person reads it.
+pub(super) fn told(keeper: &str, refusal: Refusal) -> CliError {
+    match refusal {
+        Refusal::RigChanged { since } => CliError::refused(format!(
+            "{keeper} has another version of the rig file: it read it at {since:.0}"
+        ))
+        .hint("end it with `shakedown keep --stop`, which makes the rig safe, and ask again"),
+        Refusal::NoSuch { kind, got, known } => {
+            let near = shakedown_conf::nearest(&got, known.iter().map(String::as_str));
+            let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            CliError::refused(format!("no {kind} `{got}`")).hint(format!("{near}There are: {known}"))
         }
+        Refusal::InUse { slot, used } => {
+            let hint = match &used.how {
+                wire::Use::On(output) => {
+                    let output = match output.as_str() {
+                        "power" => String::new(),
+                        other => format!(" --output {other}"),
+                    };
+                    format!(
+                        "`shakedown power {slot} off{output}` gives it back, when nobody needs it any more"
+                    )
+                }
+                _ => ANOTHER.to_owned(),
+            };
+            CliError::infra(format!("{slot} is in use, by {keeper}: {used}")).hint(hint)
+        }
+        Refusal::HoldEnded => CliError::infra("the hold that this belongs to has ended"),
+        Refusal::Ends => {
+            CliError::infra(format!("{keeper} is ending")).hint("ask again: a new one is started")
+        }
+        Refusal::Locked(held) => CliError::infra(held).hint(ANOTHER),
+        Refusal::Garbled(what) => CliError::refused(what.trim_start_matches("error: ")),
+        Refusal::Fault(fault) => fault.into(),
     }
 }

@@ -111,7 +111,7 @@ pub(super) async fn feed(
             }
             frame = link.from.recv(), if typing.is_none() => {
                 let Some(frame) = frame else { return Ok(()) };
-                let Some(tx) = tx else {
+                let Some(tx) = tx.filter(|_| seat.writes(name, ticket)) else {
                     refuse(link, Refusal::Garbled("this connection does not type".into())).await?;
                     continue;
                 };

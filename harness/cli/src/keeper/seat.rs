@@ -48,8 +48,27 @@ struct Uses {
     next: u64,
     attached: BTreeMap<u64, Used>,
     on: BTreeMap<String, Used>,
-    holder: Option<(String, Who)>,
+    holder: Option<Holder>,
     writers: BTreeMap<String, (u64, Who)>,
+}
+
+/// Who has the slot alone.
+struct Holder {
+    /// Lets its commands in.
+    token: String,
+    by: Who,
+    /// It has ended: the slot is being made safe, and nothing more is done in its name.
+    over: bool,
+}
+
+impl Holder {
+    fn lets_in(&self, hold: Option<&str>) -> bool {
+        hold == Some(&self.token) && !self.over
+    }
+
+    fn used(&self) -> Used {
+        Used { how: Use::Holds, by: self.by.clone() }
+    }
 }
 
 impl Uses {
@@ -110,8 +129,8 @@ impl Seat {
             let mut uses = self.uses();
             match &uses.holder {
                 // Whoever only looks is in nobody's way.
-                Some((token, by)) if hold != Some(token.as_str()) && !matches!(how, Use::Follows(_)) => {
-                    return Err(self.in_use(Used { how: Use::Holds, by: by.clone() }));
+                Some(holder) if !holder.lets_in(hold) && !matches!(how, Use::Follows(_)) => {
+                    return Err(self.in_use(holder.used()));
                 }
                 _ => {}
             }
@@ -119,7 +138,8 @@ impl Seat {
                 if let Some(used) = uses.in_the_way() {
                     return Err(self.in_use(used.clone()));
                 }
-                uses.holder = Some((hold.unwrap_or_default().to_owned(), who.clone()));
+                let token = hold.unwrap_or_default().to_owned();
+                uses.holder = Some(Holder { token, by: who.clone(), over: false });
             }
             uses.attach(Used { how, by: who.clone() })
         };
@@ -134,8 +154,29 @@ impl Seat {
 
     /// Refuses when somebody holds it.
     pub(super) fn is_not_held(&self) -> Result<(), Refusal> {
-        let holder = self.uses().holder.as_ref().map(|(_, by)| by.clone());
-        holder.map_or(Ok(()), |by| Err(self.in_use(Used { how: Use::Holds, by })))
+        let held = self.uses().holder.as_ref().map(Holder::used);
+        held.map_or(Ok(()), |used| Err(self.in_use(used)))
+    }
+
+    /// The hold has ended: before the slot is made safe, so that nothing is switched in its name after that.
+    pub(super) fn hold_is_over(&self) {
+        if let Some(holder) = &mut self.uses().holder {
+            holder.over = true;
+        }
+    }
+
+    /// Refuses what a hold asked for that has ended since, and everything once the keeper ends. For whoever
+    /// has waited for the [`Seat::turn`].
+    pub(super) fn may_switch(&self, keeper: &Keeper, ticket: &Ticket) -> Result<(), Refusal> {
+        if keeper.work.is_cancelled() {
+            return Err(Refusal::Ends);
+        }
+        let uses = self.uses();
+        match (&uses.holder, &ticket.hold) {
+            (Some(holder), hold) if !holder.lets_in(hold.as_deref()) => Err(self.in_use(holder.used())),
+            (None, Some(_)) => Err(Refusal::HoldEnded),
+            _ => Ok(()),
+        }
     }
 
     /// A hold's own first entry: nobody knows its token yet.
@@ -208,13 +249,18 @@ impl Seat {
         }
     }
 
+    /// Whether it has the right to type still: it ends with the hold that gave it.
+    pub(super) fn writes(&self, console: &str, ticket: &Ticket) -> bool {
+        self.uses().writers.get(console).is_some_and(|(writer, _)| *writer == ticket.id)
+    }
+
     /// The right to type on a console: `Ok`, or who has it.
     pub(super) fn write(&self, console: &str, ticket: &Ticket, who: &Who) -> Result<(), Who> {
         let mut uses = self.uses();
-        if let Some((token, holder)) = &uses.holder
-            && ticket.hold.as_ref() != Some(token)
+        if let Some(holder) = &uses.holder
+            && !holder.lets_in(ticket.hold.as_deref())
         {
-            return Err(holder.clone());
+            return Err(holder.by.clone());
         }
         let writer = uses.writers.entry(console.to_owned()).or_insert_with(|| (ticket.id, who.clone()));
         if writer.0 == ticket.id { Ok(()) } else { Err(writer.1.clone()) }

@@ -97,7 +97,10 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
                 return Ok(());
             };
-            let work = async { switch(keeper, &seat, &ticket.slot, &output, to, &who).await };
+            let work = async {
+                seat.may_switch(keeper, &ticket)?;
+                switch(keeper, &seat, &ticket.slot, &output, to, &who).await
+            };
             let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
             seat.leave(ticket).await;
             link.reply(&reply).await
@@ -106,7 +109,10 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
                 return Ok(());
             };
-            let work = async { press(keeper, &seat, &ticket.slot, &output, held).await };
+            let work = async {
+                seat.may_switch(keeper, &ticket)?;
+                press(keeper, &seat, &ticket.slot, &output, held).await
+            };
             let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
             seat.leave(ticket).await;
             link.reply(&reply).await
@@ -137,7 +143,10 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
                 return Ok(());
             };
-            let work = async { lend::line(keeper, &seat, &ticket.slot, &output, on, within, &who).await };
+            let work = async {
+                seat.may_switch(keeper, &ticket)?;
+                lend::line(keeper, &seat, &ticket.slot, &output, on, within, &who).await
+            };
             let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
             seat.leave(ticket).await;
             link.reply(&reply).await
@@ -334,7 +343,7 @@ async fn follow(
             frame = link.from.recv() => {
                 let Some(Frame::Bytes(bytes)) = frame else { return Ok(()) };
                 let by = wait("the console to take what is typed", TYPE, &keeper.clock, &keeper.stop);
-                let typed = match may_type {
+                let typed = match may_type.filter(|_| seat.writes(name, ticket)) {
                     Some(tx) => tx.send(&bytes, &by).await,
                     None => Ok(()),
                 };
@@ -379,6 +388,7 @@ async fn held(link: &mut Link, keeper: &Arc<Keeper>, slot: &str, by: Held, who: 
             (if told.is_ok() { said_at_the_end(link, keeper).await } else { None }, told)
         }
     };
+    seat.hold_is_over();
     if ended == Some(Say::Leave) && by == Held::Run {
         seat.leave(ticket).await;
         return link.reply(&Reply::Done).await;

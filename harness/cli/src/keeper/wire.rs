@@ -341,6 +341,8 @@ pub enum Refusal {
         /// How, and who.
         used: Used,
     },
+    /// The hold that the request belongs to has ended.
+    HoldEnded,
     /// The keeper is ending: nothing is begun any more.
     Ends,
     /// Another process holds the slot's lock: who.
