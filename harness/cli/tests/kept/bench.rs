@@ -16,12 +16,14 @@ use super::support::{self, Place, Run, by, guest, micro, sshd};
 /// The DUT: says that it boots, lets in whoever's key lies on its medium, and has a login that knows nobody.
 const DUT: &str = r#"
 cd "$1"
+port=$(sed -n 's/^ListenAddress .*://p' sshd/config)
 while :; do
   while [ ! -e powered ]; do sleep 0.05; done
   printf 'Linux version 6.0.0-bench\r\n'
   grep -a -o -m1 'ssh-ed25519 [A-Za-z0-9+/=]*' cache/slots/tests@one/main.img > authorized
   /usr/sbin/sshd -D -e -f sshd/config 2> sshd/log &
   server=$!
+  while [ -e powered ] && ! (exec 3<> "/dev/tcp/127.0.0.1/$port"); do sleep 0.05; done 2> /dev/null
   printf 'micro: ready\r\nmicro login: '
   while [ -e powered ]; do
     if IFS= read -r -t 0.1 line; then printf '\r\nLogin incorrect\r\nmicro login: '; fi
