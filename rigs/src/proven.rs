@@ -54,8 +54,9 @@ const PROVEN: &[Proven] = &[
         OUTPUTS,
         "gpio",
         Grade::RealPeer,
-        "The GPIO subsystem of Linux 6.1 in a guest, with its driver of the CP2112 on a USB device that is a model of \
-         ours; libgpiod's programs look on. No header of a board was tried.",
+        "The GPIO subsystem of Linux 6.1 in guests: with its driver of the CP2112 on a USB device that is a model of ours, \
+         where libgpiod's programs look on; and on arm64 with that of QEMU's PL061, where QEMU sees each edge and drives \
+         the inputs. No header of a board was tried.",
     ),
     row(
         OUTPUTS,

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a task runner talks to the person at the terminal")]
 
 mod bench;
+mod cross;
 mod demo;
 mod fuzz;
 mod lab;

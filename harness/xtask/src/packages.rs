@@ -77,6 +77,9 @@ pub(crate) const TEST: &[&str] = &[
 /// To build the Debian of `examples/debian`, which only `--full` does.
 pub(crate) const EXAMPLES: &[&str] = &["mmdebstrap", "grub-efi-amd64-bin"];
 
+/// To link our own binary for arm64, which only `--full` does.
+pub(crate) const ARM64: &[&str] = &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
+
 /// Installs what is missing; where that is not allowed, the error is the line to type.
 pub(crate) fn install(groups: &[&[&str]]) -> anyhow::Result<()> {
     let mut missing: Vec<_> =

@@ -27,11 +27,12 @@ pub(crate) fn shakedown() -> PathBuf {
 pub(crate) struct Line {
     argv: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    dir: Option<PathBuf>,
 }
 
 /// Any program.
 pub(crate) fn line<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(argv: I) -> Line {
-    Line { argv: argv.into_iter().map(|word| word.as_ref().to_owned()).collect(), env: Vec::new() }
+    Line { argv: argv.into_iter().map(|word| word.as_ref().to_owned()).collect(), env: Vec::new(), dir: None }
 }
 
 /// Cargo, the one that runs us.
@@ -55,6 +56,12 @@ impl Line {
         self
     }
 
+    /// Runs it in this folder.
+    pub(crate) fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
     /// The line as one would type it.
     pub(crate) fn shown(&self) -> String {
         let env = self.env.iter().map(|(name, value)| format!("{}={} ", name.display(), value.display()));
@@ -62,12 +69,16 @@ impl Line {
             Some(file) if file == "cargo" => "cargo".to_owned(),
             _ => word.display().to_string(),
         };
-        env.collect::<String>() + &self.argv.iter().map(name).collect::<Vec<_>>().join(" ")
+        let dir = self.dir.as_ref().map(|dir| format!("cd {}; ", dir.display())).unwrap_or_default();
+        dir + &env.collect::<String>() + &self.argv.iter().map(name).collect::<Vec<_>>().join(" ")
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]).envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
         command
     }
 

@@ -68,6 +68,8 @@ pub(crate) enum Run {
     Tests(&'static [&'static str]),
     /// What of these integration tests is ignored elsewhere, for it takes long.
     Ignored(&'static [&'static str]),
+    /// The same, with our binary for arm64, which is built for it.
+    Arm64(&'static [&'static str]),
     /// The dev build of `shakedown` with these arguments, and the exit code it must have.
     Shakedown(&'static [&'static str], i32),
     /// The rules of the workspace.
@@ -172,6 +174,8 @@ pub(crate) const STAGES: &[Stage] = &[
     ),
     shakedown("arm64", Tier::T4, &["run", "--board", "generic-aarch64", "--selection", "quick"]),
     only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
+    // It builds the workspace once more, for arm64.
+    Stage { name: "pl061", tier: Tier::T2, run: Run::Arm64(&["pl061"]), full: true },
     // Without a network, by the login on its console: 2 minutes quiet, several times that when busy.
     only_full(&shakedown("pi", Tier::T4, &["run", "--slot", "pi3", "--selection", "quick"])),
     // It installs a whole OS under emulation.

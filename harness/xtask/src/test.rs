@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::cross;
 use crate::fuzz;
 use crate::packages;
-use crate::shell::{Background, cargo, line, shakedown, target_dir};
+use crate::shell::{Background, Line, cargo, line, shakedown, target_dir};
 use crate::stages::{FEATURES, Run, STAGES, Stage, Tier};
 use crate::tidy;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut needed =
         vec![packages::BUILD, packages::IMAGE, packages::QEMU, packages::QEMU_MORE, packages::TEST];
     if args.full {
-        needed.push(packages::EXAMPLES);
+        needed.extend([packages::EXAMPLES, packages::ARM64]);
     }
     packages::install(&needed)?;
     let began = Instant::now();
@@ -97,7 +98,11 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
         Run::Clippy => built("clippy", &["--all-targets", "--", "-D", "warnings"]),
         Run::Unit => built("test", &["--lib", "--bins"]),
         Run::Tests(names) => built("test", &named(names)),
-        Run::Ignored(names) => built("test", &[named(names), vec!["--", "--ignored"]].concat()),
+        Run::Ignored(names) => built("test", &ignored(names)),
+        Run::Arm64(names) => {
+            let kit = cross::kit()?;
+            with_features("test", &ignored(names)).env("SHAKEDOWN_ARM64", kit).run()
+        }
         Run::Shakedown(args, wanted) => {
             let argv =
                 [shakedown().display().to_string()].into_iter().chain(args.iter().map(ToString::to_string));
@@ -117,7 +122,15 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
 }
 
 fn built(verb: &str, rest: &[&str]) -> anyhow::Result<()> {
-    cargo([verb].iter().chain(FEATURES).chain(rest)).run()
+    with_features(verb, rest).run()
+}
+
+fn with_features(verb: &str, rest: &[&str]) -> Line {
+    cargo([verb].iter().chain(FEATURES).chain(rest))
+}
+
+fn ignored(names: &[&'static str]) -> Vec<&'static str> {
+    [named(names), vec!["--", "--ignored"]].concat()
 }
 
 /// Both architectures and what updates them, while cargo compiles the tests.

@@ -136,7 +136,7 @@ fn not_run(name: &str) -> Option<String> {
         file.strip_suffix(".rs").filter(|test| !test.contains('/')).or(file.strip_suffix("/main.rs"))?;
     let run = STAGES
         .iter()
-        .any(|stage| matches!(stage.run, Run::Tests(words) | Run::Cargo(words) if words.contains(&test)));
+        .any(|stage| matches!(stage.run, Run::Tests(words) | Run::Arm64(words) | Run::Cargo(words) if words.contains(&test)));
     (!run).then(|| format!("{name}: no stage of the test command runs it"))
 }
 
