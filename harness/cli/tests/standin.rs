@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Arguments;
 use shakedown_boards::Catalogue;
 use shakedown_host::{Tool, warden};
-use support::{Place, SHAKEDOWN, by, trial};
+use support::{Place, Run, SHAKEDOWN, by, trial};
 
 fn main() {
     warden::serve_if_asked();
@@ -23,6 +23,9 @@ fn main() {
     ];
     libtest_mimic::run(&args, tests).exit();
 }
+
+/// Its machine starts by UEFI.
+const RIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/balenaos/rig.yaml");
 
 fn recipe() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../qemu/os").canonicalize().unwrap()
@@ -103,7 +106,7 @@ async fn suites() {
     let mut lines = built.lines();
     let image = lines.next().expect("the image's path").to_owned();
     let mut args: Vec<_> =
-        ["run", "--slot", "uefi", "--selection", "all", "--cold-boots", "2", "--image", &image]
+        ["run", "--rig", RIG, "--slot", "uefi", "--selection", "all", "--cold-boots", "2", "--image", &image]
             .map(str::to_owned)
             .into();
     for line in lines {
@@ -115,14 +118,16 @@ async fn suites() {
     // Three updates and a dozen cold boots: 40 minutes quiet, several times that when busy.
     let ran = place.run_within(SHAKEDOWN, &args, 3 * 3600).await;
     print!("{}", ran.out);
-    ran.says(
-        0,
-        &[
-            "profile balenaos",
-            "boot::cold::ready",
-            "update::commit::new-version-runs",
-            "update::rollback::broken-init",
-            "update::rollback::failing-health-check",
-        ],
-    );
+    ran.says(0, &["profile balenaos"]);
+    let run = Run::read(&place.last());
+    for id in [
+        "boot::cold::ready",
+        "container::run::app-answers",
+        "update::commit::new-version-runs",
+        "update::rollback::broken-init",
+        "update::rollback::failing-health-check",
+    ] {
+        let outcome = run.case(id).outcome.as_ref();
+        assert!(outcome.is_some_and(|outcome| outcome.word() == "pass"), "{id}: {outcome:?}");
+    }
 }

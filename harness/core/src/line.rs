@@ -146,6 +146,9 @@ struct Past {
     on_at: VecDeque<Mono>,
 }
 
+/// In which cycles are counted.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// An output with read-back, minimum off time, cycle limit, fence and events.
 /// The only form in which anything above a driver may hold an output.
 pub struct Guarded {
@@ -240,6 +243,14 @@ impl Guarded {
         self.set(on, by).await.map(Some)
     }
 
+    /// How long until one more switching on is within the limit of cycles a minute.
+    pub async fn until_another_cycle(&self, now: Mono) -> Duration {
+        let past = self.past.lock().await;
+        let most = self.limits.max_cycles_per_minute.max(1) as usize;
+        let nth = past.on_at.len().checked_sub(most).and_then(|index| past.on_at.get(index));
+        nth.map_or(Duration::ZERO, |at| (*at + MINUTE).since(now))
+    }
+
     /// Off, the minimum off time, on.
     pub async fn cycle(&self, by: &Deadline) -> Rig<(Proof, Proof)> {
         let off = self.set(false, by).await?;
@@ -258,9 +269,8 @@ impl Guarded {
     }
 
     async fn wait_for_permission(&self, past: &mut Past, by: &Deadline) -> Rig<()> {
-        let minute = Duration::from_secs(60);
         let now = by.clock().now();
-        past.on_at.retain(|at| now.since(*at) < minute);
+        past.on_at.retain(|at| now.since(*at) < MINUTE);
         if past.on_at.len() as u32 >= self.limits.max_cycles_per_minute {
             return Err(Fault::new(InfraKind::Power, self.line.driver(), "switch on", self.line.endpoint())
                 .expected(

@@ -30,8 +30,17 @@ const TOO_SHORT: &str = "power.off.too-short";
 enum Round {
     /// Each was followed by a start; the longest time without power among them.
     Anew(Duration),
-    /// The first that was not, from 1, where on the console it began, and how its first word was waited for.
-    Not(u32, Cursor, Stop),
+    /// The first that was not.
+    Not {
+        /// From 1.
+        cycle: u32,
+        /// How long it was without power.
+        off: Duration,
+        /// Where on the console it began.
+        since: Cursor,
+        /// How its first words were waited for.
+        stop: Stop,
+    },
 }
 
 /// Cuts the power so many times, each for the shortest time that is allowed; where the board does not
@@ -41,8 +50,12 @@ pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, Provision
         let fault = Fault::new(InfraKind::Config, "slot", "cycle", &dut.slot.id);
         return Err(fault.expected("a power output", "none in the rig file").into());
     };
-    let (stage, words) = first_words(&dut.spec)?;
+    let (stage, words) = first_words(&dut.spec, dut.console.log.here())?;
     to_dut(dut, SWITCH).await?;
+    // What is off already cannot be cut; whether it starts now is seen in the first cycle.
+    wait_for_leave(dut, power).await?;
+    let by = dut.wait("power on", SWITCH).at_rig_pace();
+    dut.waiting.on(power.set(true, &by)).await?;
     let least = power.limits().min_off.max(LEAST);
     let mut told = Vec::new();
     let mut last = None;
@@ -51,6 +64,7 @@ pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, Provision
         match round(dut, power, &words, off, times).await? {
             Round::Anew(longest) => {
                 measure(dut, OFF, longest);
+                wait_for_leave(dut, power).await?;
                 power_down(dut).await?;
                 let at_most = longest.as_secs_f64();
                 told.push(format!(
@@ -58,7 +72,7 @@ pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, Provision
                 ));
                 return Ok(told.join("; "));
             }
-            Round::Not(cycle, since, stop) => {
+            Round::Not { cycle, off, since, stop } => {
                 measure(dut, TOO_SHORT, off);
                 let off = off.as_secs_f64();
                 told.push(format!("off for {off:.1} s it did not start anew in cycle {cycle} of {times}"));
@@ -76,15 +90,15 @@ pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, Provision
 }
 
 /// What a start shows first: of the stages up to the first that must come.
-fn first_words(spec: &BootSpec) -> Result<(String, Patterns), ProvisionError> {
+fn first_words(spec: &BootSpec, here: Cursor) -> Result<(String, Patterns), ProvisionError> {
     let mut patterns = Vec::new();
     for stage in &spec.stages {
         if let Seen::Console(seen) = &stage.seen {
             patterns.extend(seen);
             if !stage.optional {
-                let words = Patterns::compile(&patterns).map_err(|error| {
-                    ProvisionError::Refused(format!("stage `{}` of the board: {error}", stage.name))
-                })?;
+                let broken = |error| Cut::Broken(format!("stage `{}` of the board: {error}", stage.name));
+                let words =
+                    Patterns::compile(&patterns).map_err(|error| ProvisionError::dut(broken(error), here))?;
                 return Ok((stage.name.clone(), words));
             }
         }
@@ -101,15 +115,13 @@ async fn round(
     times: u32,
 ) -> Result<Round, ProvisionError> {
     let clock = dut.console.log.clock().clone();
-    let apart = Duration::from_secs(60) / power.limits().max_cycles_per_minute.max(1);
     let mut longest = Duration::ZERO;
-    let mut on_before = None;
     for cycle in 1..=times {
+        wait_for_leave(dut, power).await?;
         // Between the order and its proof it may have been off already.
         let off_at = clock.now();
         power_down(dut).await?;
-        let earliest = on_before.map_or(off_at + off, |on| (off_at + off).max(on + apart));
-        let left = earliest.since(clock.now());
+        let left = (off_at + off).since(clock.now());
         let pause = dut.wait("time without power", left + Duration::from_secs(30)).at_rig_pace();
         pause.pause(left, || "the supply off".to_owned()).await.map_err(|stop| stopped(power, stop))?;
         let since = dut.console.log.here();
@@ -118,14 +130,15 @@ async fn round(
         dut.console.log.mark(&Mark::PowerOn);
         let by = dut.wait("power on", SWITCH).at_rig_pace();
         dut.waiting.on(power.set(true, &by)).await?;
-        let on_at = clock.now();
-        longest = longest.max(on_at.since(off_at));
-        on_before = Some(on_at);
+        let off = clock.now().since(off_at);
+        longest = longest.max(off);
         let by = dut.wait("the board's first words", AWAKE);
         let mut finder = Box::new(Finder::new(words));
         match dut.waiting.on(dut.console.log.expect(&mut here, finder.as_mut(), &by)).await {
             Ok(_) => {}
-            Err(WaitEnd::Stopped(stop @ Stop::Late(_))) => return Ok(Round::Not(cycle, since, stop)),
+            Err(WaitEnd::Stopped(stop @ Stop::Late(_))) => {
+                return Ok(Round::Not { cycle, off, since, stop });
+            }
             Err(WaitEnd::Stopped(stop)) => return Err(stopped(power, stop)),
             Err(WaitEnd::Closed(closed)) => {
                 let fault = Fault::new(InfraKind::Console, "slot", "follow", &dut.slot.id);
@@ -134,6 +147,15 @@ async fn round(
         }
     }
     Ok(Round::Anew(longest))
+}
+
+/// With the supply as it is, until one more cycle is within its limit.
+async fn wait_for_leave(dut: &LiveDut, power: &Guarded) -> Result<(), ProvisionError> {
+    let left = power.until_another_cycle(dut.console.log.clock().now()).await;
+    let by = dut.wait("leave for one more cycle", left + Duration::from_secs(30)).at_rig_pace();
+    by.pause(left, || "as many cycles in a minute as the limit has".to_owned())
+        .await
+        .map_err(|stop| stopped(power, stop))
 }
 
 fn stopped(power: &Guarded, stop: Stop) -> ProvisionError {

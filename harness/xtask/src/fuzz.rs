@@ -20,7 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let found = folder.join("board");
     std::fs::create_dir_all(&found).context("the folder of inputs")?;
     let manifest = root().join("fuzz/Cargo.toml");
-    cargo(["build", "--release", "--target", TRIPLE, "--manifest-path"])
+    cargo(["build", "--release", "--locked", "--target", TRIPLE, "--manifest-path"])
         .arg(&manifest)
         .env("RUSTFLAGS", FLAGS)
         .env("CARGO_TARGET_DIR", &folder)

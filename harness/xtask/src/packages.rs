@@ -80,6 +80,9 @@ pub(crate) const EXAMPLES: &[&str] = &["mmdebstrap", "grub-efi-amd64-bin"];
 /// To link our own binary for arm64, which only `--full` does.
 pub(crate) const ARM64: &[&str] = &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 
+/// libFuzzer is C++; only `--full` fuzzes.
+pub(crate) const FUZZ: &[&str] = &["g++"];
+
 /// Installs what is missing; where that is not allowed, the error is the line to type.
 pub(crate) fn install(groups: &[&[&str]]) -> anyhow::Result<()> {
     let mut missing: Vec<_> =

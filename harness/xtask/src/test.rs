@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut needed =
         vec![packages::BUILD, packages::IMAGE, packages::QEMU, packages::QEMU_MORE, packages::TEST];
     if args.full {
-        needed.extend([packages::EXAMPLES, packages::ARM64]);
+        needed.extend([packages::EXAMPLES, packages::ARM64, packages::FUZZ]);
     }
     packages::install(&needed)?;
     let began = Instant::now();

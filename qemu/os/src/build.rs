@@ -224,7 +224,7 @@ fn check(request: &BuildRequest) -> Result<(), BuildError> {
         return Err(BuildError::Request { what: "version", got: request.version.clone(), allowed });
     }
     if !request.os.is_for(request.board) {
-        let allowed = "generic-amd64 for the stand-in for balenaOS";
+        let allowed = "a board that there is this OS for";
         return Err(BuildError::Request { what: "board", got: request.board.to_string(), allowed });
     }
     if !plain(&request.kernel_args, b" .,=_:-") {

@@ -113,6 +113,14 @@ impl Os {
         }
     }
 
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference OS",
+            Self::BalenaOs => "stand-in for balenaOS",
+        }
+    }
+
     /// Whether there is one for this board. The stand-in starts by UEFI alone.
     pub fn is_for(self, board: Target) -> bool {
         self == Self::Reference || board == Target::Amd64

@@ -316,10 +316,10 @@ fn of_step(name: &str, view: &View<'_>) -> Part {
             (standing, plain::line(&outcome.headline()))
         }
         Some(_) => (Standing::NotTried, "the run ended in the middle of it".into()),
-        // The run came past its place: the procedure or the OS does not bear it.
+        // The run came past its place.
         None if !view.ledger.boots.is_empty() => {
-            let undone = "switching again would undo what an installer, a tool or a boot loader did";
-            (Standing::NotTried, format!("not here: {undone}, or the console is silent by design"))
+            let why = "the run went on without it: the slot, the procedure or the OS does not bear it";
+            (Standing::NotTried, why.into())
         }
         None => (Standing::NotTried, "the run did not come to it".into()),
     };

@@ -64,6 +64,9 @@ impl<'a> Update<'a> {
 
     /// Installs the update file that is there; it must be armed afterwards.
     pub(super) async fn arm(&self, by: &Deadline) -> Result<(), Cut> {
+        // What an earlier update left behind would tell of this one.
+        let line = "rm -f {marker-health-triggered} {marker-altboot-triggered}";
+        self.host.must("the marks of an earlier update cannot be removed", line, by).await?;
         let ran = self.install(&self.profile.file, by).await?;
         if !ran.exit.is_ok() {
             let got = format!("{}, {}", ran.exit, crate::expect::printed(&ran));

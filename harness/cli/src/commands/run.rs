@@ -386,13 +386,10 @@ async fn whole(
     // A lock of our own is kept as long as a machine of our own is.
     let back = match right.take_if(|right| right.borrowed().is_some()) {
         Some(loan) => loan.give_back(keeps).await,
-        None => Ok(()),
+        None => ExitCode::Ok,
     };
     let Executed { mut done, kept, broken } = executed?;
-    if let Err(error) = back {
-        err!("{error}");
-        done.exit = done.exit.and(error.exit);
-    }
+    done.exit = done.exit.and(back);
     if let Some(file) = &args.history {
         done.exit = done.exit.and(in_history(file, &done.folder));
     }

@@ -230,6 +230,13 @@ fn own_storage_fits(job: &Job<'_>, procedure: &Procedure) -> Result<(), CliError
             "leave it out: the board is written anew",
         );
     }
+    let by_tool = procedure.steps.iter().any(|step| matches!(step.act, Act::Tool { .. }));
+    if job.writing == Writing::Delta && by_tool && !shown {
+        return refuse(
+            "--delta: a tool writes the board's own storage, and takes the whole image",
+            "leave it out",
+        );
+    }
     if job.control.is_some() {
         return refuse(
             "--control: the control image would have to be brought onto the board's own storage first, which is not built",

@@ -44,8 +44,10 @@ pub fn os(profile: &str, board: Target) -> Result<Os, CliError> {
             .hint(format!("there is one for {known}"))
     })?;
     if !os.is_for(board) {
-        let what = format!("there is no {} for the board {board}", name(os));
-        return Err(CliError::refused(what).hint("there is one for generic-amd64"));
+        let what = format!("there is no {} for the board {board}", os.name());
+        let known: Vec<_> =
+            Target::ALL.into_iter().filter(|board| os.is_for(*board)).map(Target::slug).collect();
+        return Err(CliError::refused(what).hint(format!("there is one for {}", known.join(", "))));
     }
     Ok(os)
 }
@@ -70,7 +72,7 @@ pub async fn image(board: &str, roles: &BTreeSet<String>, by: &Deadline) -> Resu
 pub async fn build(os: Os, board: Target, rebuild: bool, by: &Deadline) -> Result<Built, CliError> {
     let request = BuildRequest { os, rebuild, ..request(board)? };
     let built = shakedown_os::build(&request, by, &tell).await.map_err(refused)?;
-    Ok(told(name(os), board, built))
+    Ok(told(os.name(), board, built))
 }
 
 /// Builds its installer, telling the steps on standard error.
@@ -82,14 +84,7 @@ pub async fn flasher(os: Os, board: Target, rebuild: bool, by: &Deadline) -> Res
     }
     let request = BuildRequest { os, rebuild, ..request(board)? };
     let built = shakedown_os::build_flasher(&request, by, &tell).await.map_err(refused)?;
-    Ok(told(&format!("installer of the {}", name(os)), board, built))
-}
-
-fn name(os: Os) -> &'static str {
-    match os {
-        Os::Reference => "reference OS",
-        Os::BalenaOs => "stand-in for balenaOS",
-    }
+    Ok(told(&format!("installer of the {}", os.name()), board, built))
 }
 
 fn told(what: &str, board: Target, built: Built) -> Built {

@@ -212,6 +212,10 @@ pub async fn taken(caller: &Caller<'_>, name: &str, by: &Deadline) -> Result<(Sl
     let bench = Bench::new(&rig.doc.value.rig, name, board, clock, operator, right.borrowed());
     match open_bench(doc, bench, by).await {
         Ok(slot) => Ok((slot, right)),
-        Err(fault) => right.give_back(false).await.and(Err(fault.into())),
+        Err(fault) => {
+            // Told already; what could not be opened is what ends the command.
+            let _ = right.give_back(false).await;
+            Err(fault.into())
+        }
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Link, Unheard, told, typed};
+use super::client::{Link, Unheard, answer, told, typed};
 use super::seat::POWER;
 use super::wait::{WORK, wait};
 use super::wire::{self, Ask, Frame, Hello, Loan, Refusal, Reply, Say};
@@ -176,14 +176,21 @@ impl Borrowed {
         let clock: Arc<dyn Clock> = shakedown_core::RealClock::start();
         // Interrupted or not.
         let by = wait("the keeper to take the slot back", WORK, &clock, &CancellationToken::new());
-        match by.run(String::new, self.heard.recv()).await {
-            Ok(Some(Reply::Proofs(_) | Reply::Done)) => Ok(()),
-            Ok(Some(Reply::Refused(refusal))) => {
-                Err(self.way.refused("give back", &self.way.slot, *refusal).into())
-            }
-            Ok(Some(reply)) => Err(strange("give back", &self.way.slot, &reply).into()),
-            Ok(None) => Err(gone().into()),
-            Err(stop) => Err(fault("give back", &self.way.slot).stopped(stop).into()),
+        loop {
+            return match by.run(String::new, self.heard.recv()).await {
+                Ok(Some(Reply::Proofs(_) | Reply::Done)) => Ok(()),
+                Ok(Some(Reply::Question(question))) => {
+                    let answer = Frame::of(&answer(&question, &by).await?)?;
+                    wire::write(&mut self.to, &answer).await.map_err(|_| gone())?;
+                    continue;
+                }
+                Ok(Some(Reply::Refused(refusal))) => {
+                    Err(self.way.refused("give back", &self.way.slot, *refusal).into())
+                }
+                Ok(Some(reply)) => Err(strange("give back", &self.way.slot, &reply).into()),
+                Ok(None) => Err(gone().into()),
+                Err(stop) => Err(fault("give back", &self.way.slot).stopped(stop).into()),
+            };
         }
     }
 
@@ -232,8 +239,9 @@ struct RemoteLine {
 
 impl RemoteLine {
     async fn ask(&self, op: &str, on: Option<bool>, by: &Deadline) -> Rig<Reply> {
-        let ask =
-            Ask::Line { slot: self.way.slot.clone(), output: self.output.clone(), on, within: by.left() };
+        // The keeper gives up first, and so tells what it waited for.
+        let within = by.left().mul_f64(0.95);
+        let ask = Ask::Line { slot: self.way.slot.clone(), output: self.output.clone(), on, within };
         self.way.ask(ask, (op, &self.endpoint), by).await.map(|(_, reply)| reply)
     }
 }

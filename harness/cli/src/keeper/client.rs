@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Deadline, Fault, RealClock, Stop};
+use shakedown_core::{Clock, Deadline, ExitCode, Fault, RealClock, Rig, Stop};
 use shakedown_host::{Detached, LockError, SlotLock, Tool, dirs, lock};
 use shakedown_rigs::{Answer, Operator};
 use tokio::net::UnixStream;
@@ -18,6 +18,7 @@ use super::wire::{self, Ask, Frame, Hello, Refusal, Reply, Said, Say, Welcome};
 use crate::CliError;
 use crate::compose::operator::Terminal;
 use crate::compose::rig::Rig as RigFile;
+use crate::say::err;
 
 /// A keeper reads a rig file and the boards, and listens.
 const START: Duration = Duration::from_secs(30);
@@ -59,12 +60,15 @@ impl Right {
     }
 
     /// Ends it in order, once the slot that was made with it is dropped. A keeper makes the slot safe,
-    /// or leaves on what is on.
-    pub async fn give_back(self, leave_on: bool) -> Result<(), CliError> {
-        match self {
+    /// or leaves on what is on. What goes wrong with that is told here, beside whatever the work came to.
+    pub async fn give_back(self, leave_on: bool) -> ExitCode {
+        let back = match self {
             Self::Lock(_) => Ok(()),
             Self::Loan(borrowed) => borrowed.give_back(leave_on).await,
-        }
+        };
+        let Err(error) = back else { return ExitCode::Ok };
+        err!("{error}");
+        error.exit
     }
 }
 
@@ -190,11 +194,27 @@ impl<'a> Caller<'a> {
     /// The same, for those who come again while somebody else uses it.
     pub async fn try_take(&self, slot: &str, by: &Deadline) -> Result<Taken, CliError> {
         let hardware = self.rig.slot(Some(slot), None)?.1.wiring().is_some();
-        let asked = if hardware { self.borrow(slot).await } else { self.closed_by_keeper(slot).await };
-        match asked {
-            Ok(None) => {}
-            Ok(Some(borrowed)) => return Ok(Taken::Ours(Right::Loan(borrowed))),
-            Err(in_use) => return Ok(Taken::Busy(in_use)),
+        let slot_of = slot.to_owned();
+        let ask = if hardware { Ask::Borrow { slot: slot_of } } else { Ask::Yield { slot: slot_of } };
+        if let Some(mut keeper) = self.ask_if_there(ask).await? {
+            // An interrupt does not end the keeper's work.
+            let by = wait("the keeper's answer", super::wait::WORK, &self.clock, &CancellationToken::new());
+            match keeper.hear(&by).await {
+                Ok(Ok(Reply::Lent(loan))) => {
+                    let borrowed = Borrowed::new(keeper, self.rig, slot, loan);
+                    return Ok(Taken::Ours(Right::Loan(borrowed)));
+                }
+                Ok(Ok(Reply::Done)) if !hardware => {}
+                Ok(Ok(reply)) => {
+                    return Err(CliError::infra(format!("the keeper answered something else: {reply:?}")));
+                }
+                // Somebody has it, and may be done later.
+                Ok(Err(refusal @ (Refusal::InUse { .. } | Refusal::Locked(_) | Refusal::Ends))) => {
+                    return Ok(Taken::Busy(keeper.refused(refusal)));
+                }
+                Ok(Err(refusal)) => return Err(keeper.refused(refusal)),
+                Err(why) => return Err(keeper.unheard(why)),
+            }
         }
         let folder = lock::folder()?;
         match lock::acquire(&folder, &self.rig.doc.value.rig, slot, &typed(), by).await {
@@ -202,28 +222,6 @@ impl<'a> Caller<'a> {
             Err(LockError::Held(held)) => Ok(Taken::Busy(CliError::infra(held).hint(ANOTHER))),
             Err(LockError::Rig(fault)) => Err(fault.into()),
         }
-    }
-
-    async fn closed_by_keeper(&self, slot: &str) -> Result<Option<Borrowed>, CliError> {
-        if let Some(mut keeper) = self.ask_if_there(Ask::Yield { slot: slot.to_owned() }).await? {
-            keeper.reply(&self.uncut("the keeper to give the slot up")).await?;
-        }
-        Ok(None)
-    }
-
-    async fn borrow(&self, slot: &str) -> Result<Option<Borrowed>, CliError> {
-        let Some(mut keeper) = self.ask_if_there(Ask::Borrow { slot: slot.to_owned() }).await? else {
-            return Ok(None);
-        };
-        match keeper.reply(&self.uncut("the keeper to lend the slot")).await? {
-            Reply::Lent(loan) => Ok(Some(Borrowed::new(keeper, self.rig, slot, loan))),
-            reply => Err(CliError::infra(format!("the keeper answered something else: {reply:?}"))),
-        }
-    }
-
-    /// A wait for the keeper's work that an interrupt does not end.
-    fn uncut(&self, name: &str) -> Deadline {
-        wait(name, super::wait::WORK, &self.clock, &CancellationToken::new())
     }
 
     async fn connect(&self, sockets: &[PathBuf], by: &Deadline) -> Result<Option<Link>, CliError> {
@@ -269,6 +267,15 @@ pub fn typed() -> String {
 
 fn strange(socket: &Path, error: &std::io::Error) -> CliError {
     CliError::infra(format!("{} is not a keeper's socket: {error}", socket.display()))
+}
+
+/// What the person at the bench says to a question of the keeper's.
+pub(super) async fn answer(question: &str, by: &Deadline) -> Rig<Say> {
+    Ok(Say::Answer(match Terminal.ask(question, by).await? {
+        Answer::Yes => Said::Yes,
+        Answer::No => Said::No,
+        Answer::DoNotKnow => Said::DoNotKnow,
+    }))
 }
 
 fn stopped(stop: &shakedown_core::Stop, what: &str) -> CliError {
@@ -320,9 +327,15 @@ impl Link {
         match self.hear(by).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(refusal)) => Err(self.refused(refusal)),
-            Err(Unheard::Stop(stop)) => Err(stopped(&stop, "hear the keeper")),
-            Err(Unheard::Gone(error)) => Err(self.gone(&error)),
-            Err(Unheard::Unanswered(fault)) => Err(fault.into()),
+            Err(why) => Err(self.unheard(why)),
+        }
+    }
+
+    fn unheard(&self, why: Unheard) -> CliError {
+        match why {
+            Unheard::Stop(stop) => stopped(&stop, "hear the keeper"),
+            Unheard::Gone(error) => self.gone(&error),
+            Unheard::Unanswered(fault) => fault.into(),
         }
     }
 
@@ -334,12 +347,8 @@ impl Link {
             let reply = frame.and_then(|frame| frame.ok_or_else(end)?.parse()).map_err(Unheard::Gone)?;
             match reply {
                 Reply::Question(question) => {
-                    let said = match Terminal.ask(&question, by).await.map_err(Unheard::Unanswered)? {
-                        Answer::Yes => Said::Yes,
-                        Answer::No => Said::No,
-                        Answer::DoNotKnow => Said::DoNotKnow,
-                    };
-                    let answer = Frame::of(&Say::Answer(said)).map_err(Unheard::Gone)?;
+                    let said = answer(&question, by).await.map_err(Unheard::Unanswered)?;
+                    let answer = Frame::of(&said).map_err(Unheard::Gone)?;
                     wire::write(&mut self.to, &answer).await.map_err(Unheard::Gone)?;
                 }
                 Reply::Refused(refusal) => return Ok(Err(*refusal)),

@@ -16,13 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::seat::{Seat, Ticket};
 use super::serve::Keeper;
+use super::session::TYPE;
 use super::wait::wait;
 use super::wire::{Use, Who};
 
 /// A line that was closed comes back when its device or machine does.
 const BACK: Duration = Duration::from_millis(100);
-/// A line takes what is typed, or the other side is gone.
-const TYPE: Duration = Duration::from_secs(10);
 
 /// What follows on a console.
 pub(super) enum Next {
@@ -44,6 +43,11 @@ impl Follow {
     pub(super) fn new(log: &Arc<ConsoleLog>, tail: u64) -> Self {
         let cursor = Cursor(log.here().0.saturating_sub(tail));
         Self { log: log.clone(), cursor, ended: false }
+    }
+
+    /// The line is back, if it was gone: its next end is told again.
+    pub(super) fn is_back(&mut self) {
+        self.ended = false;
     }
 
     /// How far it has read.

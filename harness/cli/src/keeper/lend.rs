@@ -98,6 +98,9 @@ pub(super) async fn feed(
         // In their places among the bytes: a mark is told before what came after it.
         while waiting.front().is_some_and(|(off, _)| *off <= follow.here()) {
             let Some((_, mark)) = waiting.pop_front() else { break };
+            if matches!(mark, Mark::Gap(_)) {
+                follow.is_back();
+            }
             link.reply(&Reply::Marked(mark)).await?;
         }
         tokio::select! {

@@ -268,6 +268,8 @@ impl Seat {
 
     /// Refuses when something of it was left on, and is on still.
     pub(super) async fn is_off(&self, keeper: &Keeper) -> Result<(), Refusal> {
+        // What is noted as on and still being switched on is not off.
+        let _turn = self.turn.lock().await;
         let slot = self.open.lock().await.as_ref().map(|open| open.slot.clone());
         let Some(slot) = slot else { return Ok(()) };
         let left_on: Vec<_> = self.uses().on.keys().cloned().collect();

@@ -145,6 +145,8 @@ pub(crate) struct Sim {
     /// Look at the wiring first.
     pub(crate) examine: Examine,
     pub(crate) safe: Level,
+    /// The limit of its outputs.
+    pub(crate) cycles_a_minute: u32,
     pub(crate) tools: BTreeMap<String, Arc<dyn RigTool>>,
     /// Who serves boot files.
     pub(crate) tftp: Option<Arc<dyn Tftp>>,
@@ -195,6 +197,7 @@ impl Sim {
             network: true,
             examine: Examine::default(),
             safe: Level::Off,
+            cycles_a_minute: 99,
             tools: BTreeMap::new(),
             tftp: None,
             control: None,
@@ -225,7 +228,8 @@ impl Sim {
     fn slot(&self, sink: &Arc<JournalSink>) -> Slot {
         let guarded = |name: &str, safe| {
             let line = Arc::new(Output(self.world.clone(), name.to_owned()));
-            let limits = Limits { min_off: Duration::ZERO, max_cycles_per_minute: 99, safe };
+            let limits =
+                Limits { min_off: Duration::ZERO, max_cycles_per_minute: self.cycles_a_minute, safe };
             Guarded::new(name, line, limits, Arc::new(NoFence), sink.clone() as Arc<dyn Sink>)
         };
         let tx: Arc<dyn ConsoleTx> = Arc::new(Wire(self.world.clone()));

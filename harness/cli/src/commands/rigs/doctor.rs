@@ -70,8 +70,9 @@ async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
         found.extend(doctor.toggle(&slots).await);
     }
     drop(slots);
+    let mut back = ExitCode::Ok;
     for right in rights {
-        right.give_back(false).await?;
+        back = back.and(right.give_back(false).await);
     }
     if cancel.is_cancelled() {
         return Ok(ExitCode::Interrupted);
@@ -83,7 +84,7 @@ async fn examine(paths: &[PathBuf], rig: &Rig, args: &Args) -> CliResult {
         return Err(error.hint("its slots are simulated, or there is none"));
     }
     err!("{}: {} part(s) looked at, {wrong} wrong", rig.from, found.len());
-    Ok(if wrong == 0 { ExitCode::Ok } else { ExitCode::Infra })
+    Ok(if wrong == 0 { back } else { ExitCode::Infra.and(back) })
 }
 
 /// The names of the slots; a simulated one has no wiring.

@@ -48,7 +48,8 @@ async fn flash(caller: &Caller<'_>, name: &str, args: &Args) -> CliResult {
     let (slot, right) = taken(caller, name, &by).await?;
     let done = write_on(caller, &slot, args, &by).await;
     drop(slot);
-    right.give_back(false).await.and(done)
+    let back = right.give_back(false).await;
+    done.map(|exit| exit.and(back))
 }
 
 async fn write_on(caller: &Caller<'_>, slot: &Slot, args: &Args, by: &Deadline) -> CliResult {
