@@ -56,7 +56,15 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 fn build(tools: &Path, tree: &Path, built: &Path) -> anyhow::Result<()> {
-    let libraries = [tools.join("usr/lib/x86_64-linux-gnu"), tools.join("usr/lib/llvm-22/lib")];
+    let lib = tools.join("usr/lib");
+    let mut libraries = vec![lib.join("x86_64-linux-gnu")];
+    // Whichever LLVM the compiler is made with.
+    for entry in std::fs::read_dir(&lib)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("llvm-") {
+            libraries.push(entry.path().join("lib"));
+        }
+    }
     cargo(["build", "--package", "shakedown", "--bin", "shakedown", "--target", TRIPLE])
         .env("RUSTC", tools.join("usr/bin/rustc"))
         .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?)
