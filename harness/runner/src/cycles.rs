@@ -6,12 +6,12 @@ use std::time::Duration;
 use shakedown_console::{Finder, Patterns};
 use shakedown_core::event::Better;
 use shakedown_core::{
-    BootFailure, BootSpec, Cursor, Cut, Dut as _, Event, Evidence, Fault, Guarded, InfraKind, Mark, Measure,
-    Seen, Stop, WaitEnd,
+    BootFailure, BootSpec, Cursor, Cut, Dut as _, Event, Evidence, Fault, Guarded, InfraKind, Measure, Seen,
+    Stop, WaitEnd,
 };
 
 use crate::dut::LiveDut;
-use crate::provision::{ProvisionError, SWITCH, power_down, to_dut};
+use crate::provision::{ProvisionError, SWITCH, power_down, switch_on, to_dut};
 use crate::wiring::AWAKE;
 
 /// The step's name in the journal.
@@ -54,8 +54,7 @@ pub(crate) async fn cycle(dut: &LiveDut, times: u32) -> Result<String, Provision
     to_dut(dut, SWITCH).await?;
     // What is off already cannot be cut; whether it starts now is seen in the first cycle.
     wait_for_leave(dut, power).await?;
-    let by = dut.wait("power on", SWITCH).at_rig_pace();
-    dut.waiting.on(power.set(true, &by)).await?;
+    switch_on(dut, power, SWITCH).await?;
     let least = power.limits().min_off.max(LEAST);
     let mut told = Vec::new();
     let mut last = None;
@@ -124,12 +123,8 @@ async fn round(
         let left = (off_at + off).since(clock.now());
         let pause = dut.wait("time without power", left + Duration::from_secs(30)).at_rig_pace();
         pause.pause(left, || "the supply off".to_owned()).await.map_err(|stop| stopped(power, stop))?;
-        let since = dut.console.log.here();
+        let (since, _) = switch_on(dut, power, SWITCH).await?;
         let mut here = since;
-        dut.ascend(since);
-        dut.console.log.mark(&Mark::PowerOn);
-        let by = dut.wait("power on", SWITCH).at_rig_pace();
-        dut.waiting.on(power.set(true, &by)).await?;
         let off = clock.now().since(off_at);
         longest = longest.max(off);
         let by = dut.wait("the board's first words", AWAKE);

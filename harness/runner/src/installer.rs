@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use shakedown_console::{Finder, Patterns};
 use shakedown_core::{
-    BadSpec, Blame, BootFailure, BootSpec, Cmd, Cursor, Cut, Deadline, Dut, Failure, Fault, InfraKind, Mark,
+    BadSpec, Blame, BootFailure, BootSpec, Cmd, Cursor, Cut, Deadline, Dut, Failure, Fault, InfraKind,
     Matcher, OsProfile, ProcessState, Seen, Side, Stop, WaitEnd,
 };
 
 use crate::dut::LiveDut;
 use crate::observe::last_lines;
-use crate::provision::{ProvisionError, SWITCH, how_off, medium, power_down_within, to_side};
+use crate::provision::{ProvisionError, SWITCH, how_off, medium, power_down_within, switch_on, to_side};
 
 /// Facts of an OS profile: what its installer prints once when it begins, and when it gives up.
 const BEGAN: &str = "installer-began";
@@ -51,12 +51,7 @@ pub(crate) async fn start(dut: &LiveDut, within: Duration) -> Result<(Cursor, St
             .expected("a power output", "none in the rig file")
             .into());
     };
-    dut.drop_shells().await;
-    let by = dut.wait("power on", within).at_rig_pace();
-    let since = dut.console.log.here();
-    dut.ascend(since);
-    dut.console.log.mark(&Mark::PowerOn);
-    let proof = dut.waiting.on(power.set(true, &by)).await?;
+    let (since, proof) = switch_on(dut, power, within).await?;
     Ok((since, proof.to_string()))
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cursor, Cut, Deadline, Event, Fault, InfraKind, Level, Mark, Medium, Mono, OsProfile,
-    Payload, Proof, Resets, SeenBy, Side, Stop, Storage,
+    BootReport, Cursor, Cut, Deadline, Event, Fault, Guarded, InfraKind, Level, Mark, Medium, Mono,
+    OsProfile, Payload, Proof, Resets, Rig, SeenBy, Side, Stop, Storage,
 };
 use shakedown_media::{
     EditError, FsError, Identity as Identified, ImageSource, Mutable, Select, WriteError, Written,
@@ -296,13 +296,20 @@ async fn power_up(dut: &LiveDut, how: &str) -> Result<BootReport, Cut> {
                 .hint("add `power: { manual: {} }` to be asked to switch by hand"),
         ));
     };
-    dut.drop_shells().await;
-    let by = dut.wait("power on", SWITCH).at_rig_pace();
-    let since = dut.console.log.here();
-    dut.console.log.mark(&Mark::PowerOn);
-    let began = by.clock().now();
-    dut.waiting.on(power.set(true, &by)).await?;
+    let began = dut.console.log.clock().now();
+    let (since, _) = switch_on(dut, power, SWITCH).await?;
     ascend(dut, how, since, began).await
+}
+
+/// On: a boot begins. Where it does so on the console, and the proof.
+pub(crate) async fn switch_on(dut: &LiveDut, power: &Guarded, within: Duration) -> Rig<(Cursor, Proof)> {
+    dut.drop_shells().await;
+    let by = dut.wait("power on", within).at_rig_pace();
+    let since = dut.console.log.here();
+    dut.ascend(since);
+    dut.console.log.mark(&Mark::PowerOn);
+    let proof = dut.waiting.on(power.set(true, &by)).await?;
+    Ok((since, proof))
 }
 
 /// Watches a DUT that was switched on.
