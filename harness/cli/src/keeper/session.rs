@@ -94,28 +94,16 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             link.reply(&given.map_or_else(refused, |()| Reply::Done)).await
         }
         Ask::Switch { slot, output, to } => {
-            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
-                return Ok(());
-            };
-            let work = async {
-                seat.may_switch(keeper, &ticket)?;
-                switch(keeper, &seat, &ticket.slot, &output, to, &who).await
-            };
-            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
-            seat.leave(ticket).await;
-            link.reply(&reply).await
+            worked(link, keeper, &slot, &who, hold, async |seat, slot| {
+                switch(keeper, seat, slot, &output, to, &who).await
+            })
+            .await
         }
         Ask::Press { slot, output, held } => {
-            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
-                return Ok(());
-            };
-            let work = async {
-                seat.may_switch(keeper, &ticket)?;
-                press(keeper, &seat, &ticket.slot, &output, held).await
-            };
-            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
-            seat.leave(ticket).await;
-            link.reply(&reply).await
+            worked(link, keeper, &slot, &who, hold, async |seat, slot| {
+                press(keeper, seat, slot, &output, held).await
+            })
+            .await
         }
         Ask::Address { slot, port } => {
             let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
@@ -140,16 +128,10 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             told
         }
         Ask::Line { slot, output, on, within } => {
-            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
-                return Ok(());
-            };
-            let work = async {
-                seat.may_switch(keeper, &ticket)?;
-                lend::line(keeper, &seat, &ticket.slot, &output, on, within, &who).await
-            };
-            let reply = asked(link, &seat, work).await.unwrap_or_else(refused);
-            seat.leave(ticket).await;
-            link.reply(&reply).await
+            worked(link, keeper, &slot, &who, hold, async |seat, slot| {
+                lend::line(keeper, seat, slot, &output, on, within, &who).await
+            })
+            .await
         }
         Ask::Feed { slot, console } => {
             let how = Use::Follows(console.clone());
@@ -200,6 +182,27 @@ async fn enter(
         Ok(entered) => Ok(Some(entered)),
         Err(refusal) => refuse(link, refusal).await.map(|()| None),
     }
+}
+
+/// Enters, switches something in the slot's turn, leaves, and tells what came of it.
+async fn worked(
+    link: &mut Link,
+    keeper: &Keeper,
+    slot: &str,
+    who: &Who,
+    hold: Option<&str>,
+    work: impl AsyncFnOnce(&Seat, &Slot) -> Result<Reply, Refusal>,
+) -> io::Result<()> {
+    let Some((seat, ticket)) = enter(link, keeper, slot, Use::Works, who, hold).await? else {
+        return Ok(());
+    };
+    let allowed = async {
+        seat.may_switch(keeper, &ticket)?;
+        work(&seat, &ticket.slot).await
+    };
+    let reply = asked(link, &seat, allowed).await.unwrap_or_else(refused);
+    seat.leave(ticket).await;
+    link.reply(&reply).await
 }
 
 /// Does the work in the slot's turn, and passes its questions on to the person at the command's
