@@ -7,6 +7,7 @@ mod cross;
 mod demo;
 mod fuzz;
 mod lab;
+mod lanes;
 mod packages;
 mod shell;
 mod stages;

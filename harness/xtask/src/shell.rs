@@ -110,9 +110,8 @@ impl Line {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Starts it in the background with its output in a file.
+    /// Starts it in the background with its output in a file. Says nothing.
     pub(crate) fn background(&self, log: &std::path::Path) -> anyhow::Result<Background> {
-        println!("$ {} > {} &", self.shown(), log.display());
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -131,18 +130,35 @@ pub(crate) struct Background {
     began: Instant,
 }
 
+/// What a program in the background left.
+pub(crate) struct Ended {
+    /// An error when it failed.
+    pub(crate) result: anyhow::Result<()>,
+    /// What it printed.
+    pub(crate) printed: String,
+}
+
 impl Background {
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> Ended {
+        let result = self.wait();
+        let printed = std::fs::read(&self.log).unwrap_or_default();
+        Ended { result, printed: String::from_utf8_lossy(&printed).into_owned() }
+    }
+
     /// Waits for its end; its output is shown when it failed.
-    pub(crate) fn join(mut self) -> anyhow::Result<()> {
+    pub(crate) fn join(self) -> anyhow::Result<()> {
+        let (shown, began) = (self.shown.clone(), self.began);
+        let Ended { result, printed } = self.ended();
+        println!("$ {shown} (in the background): {:.1} s", began.elapsed().as_secs_f64());
+        result.map_err(|error| anyhow::anyhow!("{error:#}\n{printed}"))
+    }
+
+    fn wait(&mut self) -> anyhow::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let status = child.wait()?;
-        println!("$ {} (in the background): {:.1} s", self.shown, self.began.elapsed().as_secs_f64());
         if !status.success() {
-            bail!(
-                "`{}` failed: {status}\n{}",
-                self.shown,
-                std::fs::read_to_string(&self.log).unwrap_or_default()
-            );
+            bail!("`{}` failed: {status}", self.shown);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cross;
 use crate::fuzz;
+use crate::lanes;
 use crate::packages;
 use crate::shell::{Background, Line, cargo, line, shakedown, target_dir};
 use crate::stages::{FEATURES, Run, STAGES, Stage, Tier};
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     /// Everything, without a cap; what passed on this commit is not run again.
     #[arg(long)]
     full: bool,
-    /// Only the stages whose names contain this.
+    /// Only the stages whose names contain this, or those of this tier (T0 to T4).
     #[arg(long)]
     only: Option<String>,
 }
@@ -34,6 +35,8 @@ struct Tally {
     passed: usize,
     failed: Vec<&'static str>,
     spent: BTreeMap<Tier, Duration>,
+    /// With `--full`: what it passed on this commit.
+    book: Option<Passed>,
 }
 
 /// What `--full` passed on this commit.
@@ -51,43 +54,68 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     packages::install(&needed)?;
     let began = Instant::now();
-    let mut before = if args.full { Passed::read() } else { Passed::default() };
-    let mut tally = Tally::default();
+    let mut tally = Tally { book: args.full.then(Passed::read), ..Tally::default() };
     let mut images = None;
+    let named = |stage: &&Stage, only: &String| {
+        stage.name.contains(only) || format!("{:?}", stage.tier).eq_ignore_ascii_case(only)
+    };
     let chosen = STAGES.iter().filter(|stage| args.full || !stage.full);
     let chosen: Vec<_> =
-        chosen.filter(|stage| args.only.as_ref().is_none_or(|only| stage.name.contains(only))).collect();
-    for stage in &chosen {
-        if before.stages.iter().any(|name| name == stage.name) {
-            println!("\n== {} passed before on this commit", stage.name);
-            tally.passed += 1;
-            continue;
-        }
-        println!("\n== {:?}: {}", stage.tier, stage.name);
+        chosen.filter(|stage| args.only.as_ref().is_none_or(|only| named(stage, only))).collect();
+    for part in chosen.chunk_by(|one, next| one.tier == next.tier) {
+        let tier = part[0].tier;
         let start = Instant::now();
-        let result = one(stage, &mut images);
-        *tally.spent.entry(stage.tier).or_default() += start.elapsed();
+        let left: Vec<_> = part.iter().copied().filter(|stage| !tally.passed_before(stage)).collect();
+        let (beside, alone) = lanes::split(left);
+        lanes::run(&beside, |stage, result| tally.add(stage, result))?;
+        for stage in alone {
+            println!("\n== {tier:?}: {}", stage.name);
+            tally.add(stage, one(stage, &mut images))?;
+            if stage.name == "build" && images.is_none() && tally.failed.is_empty() && args.only.is_none() {
+                images = Some(build_images()?);
+            }
+            if tally.build_is_broken() {
+                break;
+            }
+        }
+        *tally.spent.entry(tier).or_default() += start.elapsed();
+        if tally.build_is_broken() {
+            break;
+        }
+    }
+    summary(&tally, chosen.len(), began.elapsed(), args.full)
+}
+
+impl Tally {
+    fn passed_before(&mut self, stage: &Stage) -> bool {
+        let passed = self.book.as_ref().is_some_and(|book| book.stages.iter().any(|name| name == stage.name));
+        if passed {
+            println!("\n== {} passed before on this commit", stage.name);
+            self.passed += 1;
+        }
+        passed
+    }
+
+    fn add(&mut self, stage: &'static Stage, result: anyhow::Result<()>) -> anyhow::Result<()> {
         match result {
             Ok(()) => {
-                tally.passed += 1;
-                if args.full {
-                    before.add(stage.name)?;
+                self.passed += 1;
+                if let Some(book) = &mut self.book {
+                    book.add(stage.name)?;
                 }
             }
             Err(error) => {
                 println!("FAILED {}: {error:#}", stage.name);
-                tally.failed.push(stage.name);
-                // Nothing below a broken build means anything.
-                if stage.tier == Tier::Build {
-                    break;
-                }
+                self.failed.push(stage.name);
             }
         }
-        if stage.name == "build" && images.is_none() && tally.failed.is_empty() && args.only.is_none() {
-            images = Some(build_images()?);
-        }
+        Ok(())
     }
-    summary(&tally, chosen.len(), began.elapsed(), args.full)
+
+    /// Nothing below a broken build means anything.
+    fn build_is_broken(&self) -> bool {
+        STAGES.iter().any(|stage| stage.tier == Tier::Build && self.failed.contains(&stage.name))
+    }
 }
 
 fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
@@ -97,7 +125,7 @@ fn one(stage: &Stage, images: &mut Option<Background>) -> anyhow::Result<()> {
         Run::BuildTests => built("test", &["--no-run"]),
         Run::Clippy => built("clippy", &["--all-targets", "--", "-D", "warnings"]),
         Run::Unit => built("test", &["--lib", "--bins"]),
-        Run::Tests(names) => built("test", &named(names)),
+        Run::Tests(names) => tests(names).run(),
         Run::Ignored(names) => built("test", &ignored(names)),
         Run::Arm64(names) => {
             let kit = cross::kit()?;
@@ -129,6 +157,11 @@ fn with_features(verb: &str, rest: &[&str]) -> Line {
     cargo([verb].iter().chain(FEATURES).chain(rest))
 }
 
+/// These integration tests.
+pub(crate) fn tests(names: &[&'static str]) -> Line {
+    with_features("test", &named(names))
+}
+
 fn ignored(names: &[&'static str]) -> Vec<&'static str> {
     [named(names), vec!["--", "--ignored"]].concat()
 }
@@ -137,7 +170,9 @@ fn ignored(names: &[&'static str]) -> Vec<&'static str> {
 fn build_images() -> anyhow::Result<Background> {
     let log = target_dir().join("xtask/images.log");
     let shakedown = shakedown().display().to_string();
-    line([shakedown.as_str(), "image", "build", "--arch", "all", "--updates"]).background(&log)
+    let build = line([shakedown.as_str(), "image", "build", "--arch", "all", "--updates"]);
+    println!("$ {} > {} &", build.shown(), log.display());
+    build.background(&log)
 }
 
 fn summary(tally: &Tally, chosen: usize, took: Duration, full: bool) -> anyhow::Result<()> {
