@@ -223,8 +223,13 @@ async fn network() {
     assert_eq!(net.path(1001, &by("path", 10)).await, NetPath::Silent, "no network yet");
     let mut cursor = Cursor::default();
     bench.log_in(&mut cursor).await;
-    assert_eq!(net.path(1001, &by("path", 20)).await, NetPath::Speaks);
-    assert_eq!(net.path(1000, &by("path", 20)).await, NetPath::Mute);
+    // The guest's shell may be there before those that it started to serve.
+    for (port, want) in [(1001, NetPath::Speaks), (1000, NetPath::Mute)] {
+        let serving = by("the guest's service", 120);
+        while net.path(port, &by("path", 20)).await != want {
+            serving.pause(Duration::from_millis(100), || format!("not {want:?}")).await.unwrap();
+        }
+    }
     assert_eq!(net.path(22, &by("path", 20)).await, NetPath::Refused);
     let addr = net.tcp(1001, &by("address", 10)).await.unwrap();
     assert_eq!(net.tcp(1001, &by("address", 10)).await.unwrap(), addr, "one forward a port");

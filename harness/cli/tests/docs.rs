@@ -180,23 +180,13 @@ fn the_systemd_units_of_the_page_on_nightlies_are_accepted() {
 /// The workflow of the page, by GitHub's schema as check-jsonschema carries it.
 #[test]
 fn the_github_workflow_of_the_page_on_nightlies_is_accepted() {
-    const WANTED: &str = "check-jsonschema==0.39.0";
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(WANTED);
-    let run = |program: &Path, args: &[&str]| {
-        let (good, says) = said(Path::new("."), program, args);
-        assert!(good, "{} {args:?}: {says}", program.display());
-    };
-    if !venv.join("complete").exists() {
-        run(Path::new("python3"), &["-m", "venv", "--clear", venv.to_str().unwrap()]);
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", WANTED];
-        run(&venv.join("bin/python"), &pip);
-        std::fs::write(venv.join("complete"), "").unwrap();
-    }
+    let wanted = include_str!("check-jsonschema.txt");
+    let programs = shakedown_pinned::programs(env!("CARGO_TARGET_TMPDIR"), "check-jsonschema", wanted);
     let place = tempfile::tempdir().unwrap();
     let check = |text: &str| {
         std::fs::write(place.path().join("nightly.yml"), text).unwrap();
         let args = ["--builtin-schema", "vendor.github-workflows", "nightly.yml"];
-        said(place.path(), &venv.join("bin/check-jsonschema"), &args)
+        said(place.path(), &programs.join("check-jsonschema"), &args)
     };
     let workflow = blocks("nightly.md").pop().unwrap();
     let (good, says) = check(&workflow);

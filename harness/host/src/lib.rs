@@ -35,7 +35,7 @@ pub use console_login::ConsoleShell;
 pub use key::KeyPair;
 pub use lock::{Held, LockError, SlotLock};
 pub use ntp::NtpServer;
-pub use process::{Child, Detached, Output, Piped, Tool};
+pub use process::{Child, Detached, LineCutter, Output, Piped, Tool};
 pub use pump::Pump;
 pub use shells::HostShells;
 pub use ssh::SshShell;

@@ -27,7 +27,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("shakedown-reports", &["core"]),
     ("shakedown-history", &["core"]),
     ("shakedown-gate", &["core", "conf", "history"]),
-    ("xtask", &[]),
+    // Test support: for tests and benches alone.
+    ("shakedown-pinned", &[]),
+    ("xtask", &["pinned"]),
 ];
 
 /// The root of everything may use all of them.
@@ -38,7 +40,7 @@ const LONG: usize = 600;
 
 /// Words that a file may not have, and the folders that may.
 const WORDS: &[(&str, &[&str], &str)] = &[
-    ("Command::new(", &["harness/host/", "harness/xtask/"], "only harness/host spawns"),
+    ("Command::new(", &["harness/host/", "harness/xtask/", "harness/pinned/"], "only harness/host spawns"),
     ("println!(", &["harness/cli/", "harness/xtask/"], "only cli and xtask print"),
     ("eprint!(", &["harness/cli/", "harness/xtask/"], "only cli and xtask print"),
     ("thread::sleep(", &[], "waits have a name and a deadline"),

@@ -5,13 +5,12 @@ use std::io::{self, Write};
 
 use shakedown_conf::Pattern;
 use shakedown_console::{Capture, clean};
+use shakedown_host::LineCutter;
 
 use super::ToolDoc;
 use super::known::known;
 use crate::wiring::WiringProblem;
 
-/// A longer line is looked at in parts.
-const LINE: usize = 64 << 10;
 /// Of a line that is shown to a person.
 const SHOWN: usize = 300;
 
@@ -64,7 +63,7 @@ pub(super) struct Said {
     log: File,
     /// The first error of the log file.
     pub(super) broken: Option<io::Error>,
-    open: [Vec<u8>; 2],
+    open: [LineCutter; 2],
     /// Its own word that it did its work.
     pub(super) done: Option<String>,
     /// The first line that means that it did not.
@@ -76,7 +75,7 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn new(lines: Lines, log: File) -> Self {
-        let open = [Vec::new(), Vec::new()];
+        let open = <[LineCutter; 2]>::default();
         let last = String::new();
         Self { lines, log, broken: None, open, done: None, failed: None, last, percent: None }
     }
@@ -88,21 +87,15 @@ impl Said {
         }
         let mut open = std::mem::take(&mut self.open[usize::from(second)]);
         let mut news = None;
-        for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-            open.extend_from_slice(part);
-            if part.ends_with(b"\n") || part.ends_with(b"\r") || open.len() >= LINE {
-                news = self.line(&open).or(news);
-                open.clear();
-            }
-        }
+        open.cut(bytes, b"\n\r", |line| news = self.line(line).or(news));
         self.open[usize::from(second)] = open;
         news
     }
 
     /// The lines that no line break ended.
     pub(super) fn end(&mut self) {
-        for open in std::mem::take(&mut self.open) {
-            self.line(&open);
+        for mut open in std::mem::take(&mut self.open) {
+            self.line(&open.end());
         }
     }
 

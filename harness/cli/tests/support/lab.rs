@@ -242,31 +242,10 @@ fn free_ports() -> u16 {
     found.expect("free ports in a row")
 }
 
-/// What the models and the oracles are made of.
-const PINNED: [&str; 3] = ["usbip==0.7.0", "usbsdmux==25.8", "sdwire==0.3.1"];
-
-/// A folder of programs with the pinned libraries, made once in the target folder.
-fn venv() -> PathBuf {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PINNED.join(",").replace("==", "-"));
-    let run = |argv: &[&str]| {
-        let output = command(argv).output().unwrap_or_else(|error| panic!("{argv:?}: {error}"));
-        assert!(output.status.success(), "{argv:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    if !venv.join("complete").exists() {
-        run(&["python3", "-m", "venv", "--clear", venv.to_str().unwrap()]);
-        let python = venv.join("bin/python");
-        let pip =
-            [python.to_str().unwrap(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        // sdwire names a Python that Debian has not yet, and runs with this one.
-        run(&[&pip[..], &["--ignore-requires-python"], &PINNED].concat());
-        std::fs::write(venv.join("complete"), "").unwrap();
-    }
-    venv.join("bin")
-}
-
 /// A program of the pinned libraries.
 pub(crate) fn program(name: &str) -> String {
-    venv().join(name).display().to_string()
+    let programs = shakedown_pinned::programs(env!("CARGO_TARGET_TMPDIR"), "lab", include_str!("lab.txt"));
+    programs.join(name).display().to_string()
 }
 
 /// Inside: the port of the models.

@@ -8,10 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
-use super::{Stream, Tool};
-
-/// Longer lines reach the line callback in pieces.
-const LINE: usize = 64 << 10;
+use super::{LineCutter, Stream, Tool};
 
 /// Which end of a long output is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +28,7 @@ pub(super) struct Capture {
 #[derive(Debug, Default)]
 struct Inner {
     kept: VecDeque<u8>,
-    line: Vec<u8>,
+    lines: LineCutter,
     truncated: bool,
 }
 
@@ -62,14 +59,7 @@ impl Capture {
     }
 
     fn lines(&self, stream: Stream, bytes: &[u8], call: &super::OnLine) {
-        let mut inner = self.lock();
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            inner.line.extend_from_slice(part);
-            if part.ends_with(b"\n") || inner.line.len() >= LINE {
-                let line = std::mem::take(&mut inner.line);
-                call(stream, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
-            }
-        }
+        self.lock().lines.cut(bytes, b"\n", |line| tell(stream, line, call));
     }
 
     /// What was kept so far, and whether there was more.
@@ -96,8 +86,9 @@ impl Capture {
             }
             if let Some(call) = &tool.on_line {
                 self.lines(stream, &buffer[..count], call);
-                if count == 0 && !self.lock().line.is_empty() {
-                    self.lines(stream, b"\n", call);
+                let last = if count == 0 { self.lock().lines.end() } else { Vec::new() };
+                if !last.is_empty() {
+                    tell(stream, &last, call);
                 }
             }
             if count == 0 {
@@ -105,6 +96,10 @@ impl Capture {
             }
         }
     }
+}
+
+fn tell(stream: Stream, line: &[u8], call: &super::OnLine) {
+    call(stream, String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']));
 }
 
 /// The last lines of an output as one text, for an error.

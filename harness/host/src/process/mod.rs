@@ -4,6 +4,7 @@ mod capture;
 mod child;
 mod detached;
 mod leader;
+mod lines;
 mod run;
 mod terminal;
 
@@ -21,6 +22,7 @@ use crate::warden;
 pub use child::{Child, Piped};
 pub use detached::Detached;
 use leader::Leader;
+pub use lines::LineCutter;
 
 /// Which of a program's outputs a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

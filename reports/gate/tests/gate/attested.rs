@@ -1,6 +1,5 @@
 //! Attestations: what is refused, and what an implementation of others says.
 
-use std::path::Path;
 use std::process::Command;
 
 use jiff::civil::date;
@@ -142,26 +141,8 @@ fn securesystemslib_verifies_and_refuses_as_we_do() {
     assert_eq!(asked(&envelope.text(), &pem), "refused");
 }
 
-/// A Python with the pinned library, made once in the target folder.
+/// A Python with the pinned library.
 fn python() -> std::path::PathBuf {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("securesystemslib-1.6.0");
-    let python = venv.join("bin/python");
-    let run = |program: &Path, args: &[&str]| {
-        #[expect(clippy::disallowed_methods, reason = "Python's own package installer; only tests start it")]
-        let output = Command::new(program).args(args).output();
-        let output = output
-            .unwrap_or_else(|error| panic!("{}: {error}; `apt install python3-venv`", program.display()));
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{} {args:?}: {said}", program.display());
-    };
-    if !venv.join("complete").exists() {
-        run(Path::new("python3"), &["-m", "venv", "--clear", venv.to_str().unwrap()]);
-        let wanted = ["securesystemslib==1.6.0", "cryptography==50.0.2"];
-        run(
-            &python,
-            &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"][..], &wanted[..]].concat(),
-        );
-        std::fs::write(venv.join("complete"), "").unwrap();
-    }
-    python
+    let wanted = include_str!("securesystemslib.txt");
+    shakedown_pinned::programs(env!("CARGO_TARGET_TMPDIR"), "securesystemslib", wanted).join("python")
 }
