@@ -168,6 +168,7 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
         outputs: BTreeMap::from([("reset".to_owned(), guarded("reset", Arc::new(Reset(unit.clone()))))]),
         consoles: BTreeMap::from([("main".to_owned(), console)]),
         media,
+        probes: BTreeMap::new(),
         tools: BTreeMap::new(),
         network: network.then(|| Arc::new(UserNet(unit.clone())) as _),
         services: network.then(|| Arc::new(HostServices::default()) as _),

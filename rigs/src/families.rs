@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use shakedown_core::{Console, Line, Network, Storage, Tftp};
+use shakedown_core::{Console, Line, Network, Probe, Storage, Tftp};
 
 use crate::console::{self, ConsoleConf, ConsoleCx};
 use crate::info::DriverInfo;
 use crate::line::{self, LineConf, LineCx};
 use crate::media::{self, MediaConf, MediaCx};
 use crate::network::{self, NetworkConf};
+use crate::probe::{self, ProbeConf};
 use crate::registry::family;
 use crate::tftp::{self, TftpConf};
 
@@ -52,6 +53,13 @@ family! {
 }
 
 family! {
+    /// A debug probe at a core.
+    ProbeDriver: ProbeConf(()) => Arc<dyn Probe>, "debug probes" {
+        "probe-rs" ProbeRs(probe::probe_rs) if "probe",
+    }
+}
+
+family! {
     /// The way to the DUT's network.
     NetworkDriver: NetworkConf(()) => Arc<dyn Network>, "network" {
         "address" Address(network::address),
@@ -72,6 +80,7 @@ pub fn drivers() -> Vec<DriverInfo> {
         LineDriver::list(),
         ConsoleDriver::list(),
         MediaDriver::list(),
+        ProbeDriver::list(),
         NetworkDriver::list(),
         TftpDriver::list(),
     ]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 /// What is known of a driver without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriverInfo {
-    /// Which kind of block it stands in: `power and outputs`, `consoles`, `media`, `network`, `tftp`.
+    /// Which kind of block it stands in: `power and outputs`, `consoles`, `media`, `debug probes`, `network`, `tftp`.
     pub family: &'static str,
     /// The key of its block.
     pub name: &'static str,

@@ -11,8 +11,8 @@
 //! # A new driver
 //!
 //! One file with a `Conf` (its doc comment is the help text and the schema's text) that
-//! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`NetworkConf`],
-//! [`TftpConf`]),
+//! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`ProbeConf`],
+//! [`NetworkConf`], [`TftpConf`]),
 //! and one line in the family's list in `src/families.rs`. The list makes the enum that is
 //! parsed, the table of [`drivers`], and the rows of the contract test. Configuration types always
 //! compile; what needs a library is opened behind a feature.
@@ -28,6 +28,7 @@ mod line;
 mod media;
 mod network;
 mod operator;
+mod probe;
 mod proven;
 mod registry;
 mod scsi;
@@ -41,12 +42,13 @@ mod wiring;
 mod worker;
 
 pub use console::{ConsoleConf, ConsoleCx};
-pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, TftpDriver, drivers};
+pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver, drivers};
 pub use info::{DriverInfo, OptionInfo};
 pub use line::{LineConf, LineCx};
 pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
+pub use probe::{FoundProbe, ProbeConf, probes};
 pub use proven::{Grade, page};
 pub use slot::{Given, SafeBy, SlotRequest, offers, open};
 pub use tftp::TftpConf;
@@ -86,6 +88,7 @@ pub mod conf {
     pub use crate::media::sdwire::Conf as Sdwire;
     pub use crate::media::usb_sd_mux::Conf as UsbSdMux;
     pub use crate::network::address::Conf as Address;
+    pub use crate::probe::probe_rs::{Conf as ProbeRs, Word as ProbeWord};
     pub use crate::tftp::LoaderPlace;
     pub use crate::tftp::folder::Conf as TftpFolder;
     pub use crate::tftp::serve::Conf as TftpServe;

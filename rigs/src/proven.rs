@@ -151,6 +151,14 @@ const PROVEN: &[Proven] = &[
          drivers. The project's own program `usbsdmux` sees what we switch, and we what it switches; each pin's \
          edges are in the order that it uses. No mux was tried.",
     ),
+    row(
+        "debug probes",
+        "probe-rs",
+        Grade::OwnFake,
+        "A model of ours of a Black Magic probe on TCP, in front of QEMU's nRF51, whose core, memory and flash \
+         controller are QEMU's: its monitor shows the same flash, and that the program runs. No probe and no chip \
+         was tried, and no application core of any board (a Raspberry Pi's, for example)",
+    ),
     row("network", "address", Grade::RealPeer, "TCP servers on the rig host"),
     row(
         "tftp",

@@ -89,6 +89,10 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
     for (name, driver) in &wiring.outputs {
         outputs.insert(name.clone(), output(name, driver, wiring, &request, by).await?);
     }
+    let mut probes = BTreeMap::new();
+    for (name, driver) in &wiring.probes {
+        probes.insert(name.clone(), driver.open((), by).await?);
+    }
     let network = match &wiring.network {
         Some(driver) => Some(driver.open((), by).await?),
         None => None,
@@ -107,6 +111,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         outputs,
         consoles,
         media,
+        probes,
         tools: BTreeMap::new(),
         network,
         services: None,
@@ -181,8 +186,9 @@ fn facts(wiring: &Wiring) -> BTreeMap<String, String> {
     let outputs = wiring.outputs.iter().map(|(name, driver)| (format!("outputs.{name}"), driver.name()));
     let consoles = wiring.consoles.iter().map(|(name, driver)| (format!("consoles.{name}"), driver.name()));
     let media = wiring.media.iter().map(|(name, driver)| (format!("media.{name}"), driver.name()));
+    let probes = wiring.probes.iter().map(|(name, driver)| (format!("probes.{name}"), driver.name()));
     let network = wiring.network.iter().map(|driver| ("network".to_owned(), driver.name()));
     let tftp = wiring.tftp.iter().map(|driver| ("tftp".to_owned(), driver.name()));
-    let all = power.chain(outputs).chain(consoles).chain(media).chain(network).chain(tftp);
+    let all = power.chain(outputs).chain(consoles).chain(media).chain(probes).chain(network).chain(tftp);
     all.map(|(name, driver)| (name, driver.to_owned())).collect()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Span;
 use shakedown_core::{Board, Level, Limits, Provision};
 
-use crate::families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, TftpDriver};
+use crate::families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver};
 
 /// The name of the supply among the outputs, in `limits` and in proofs.
 pub(crate) const POWER: &str = "power";
@@ -30,6 +30,9 @@ pub struct Wiring {
     /// Media by name; the one that the board boots from is `main`.
     #[serde(default)]
     pub media: BTreeMap<String, MediaDriver>,
+    /// Debug probes by name, at microcontrollers of the board or of the rig.
+    #[serde(default)]
+    pub probes: BTreeMap<String, ProbeDriver>,
     /// The way to the DUT's network.
     #[serde(default)]
     pub network: Option<NetworkDriver>,
@@ -110,6 +113,7 @@ impl Wiring {
         each("outputs", &self.outputs, LineDriver::check)?;
         each("consoles", &self.consoles, ConsoleDriver::check)?;
         each("media", &self.media, MediaDriver::check)?;
+        each("probes", &self.probes, ProbeDriver::check)?;
         if let Some(network) = &self.network {
             network.check().map_err(|problem| problem.within("network"))?;
         }

@@ -43,6 +43,12 @@ impl Worker {
         Self::new(InfraKind::Storage, driver, endpoint)
     }
 
+    /// The same, for a debug probe.
+    #[cfg(feature = "probe")]
+    pub(crate) fn for_probe(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
+        Self::new(InfraKind::Probe, driver, endpoint)
+    }
+
     fn new(kind: InfraKind, driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
         let key = format!("{driver} {endpoint}");
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +76,19 @@ impl Worker {
         by: &Deadline,
         job: impl FnOnce(&Deadline) -> Rig<T> + Send + 'static,
     ) -> Rig<T> {
-        let by = by.child(format!("{} to {op}", self.driver), WITHIN).at_rig_pace();
+        self.watched(op, by, WITHIN, String::new, job).await
+    }
+
+    /// The same for a job that takes longer, and tells how far it is.
+    pub(crate) async fn watched<T: Send + 'static>(
+        self: &Arc<Self>,
+        op: &str,
+        by: &Deadline,
+        within: Duration,
+        far: impl Fn() -> String,
+        job: impl FnOnce(&Deadline) -> Rig<T> + Send + 'static,
+    ) -> Rig<T> {
+        let by = by.child(format!("{} to {op}", self.driver), within).at_rig_pace();
         let fault = || Fault::new(self.kind, self.driver, op, &self.endpoint);
         let (done, wait) = oneshot::channel();
         // Ends a little earlier, so that the thread's own words, which tell more, are the ones heard.
@@ -88,7 +106,7 @@ impl Worker {
         };
         let ended = || fault().expected("a thread that answers", "one that has ended");
         self.jobs.send(Box::new(job)).map_err(|_| ended())?;
-        match by.run(String::new, wait).await {
+        match by.run(far, wait).await {
             Ok(result) => result.map_err(|_| ended())?,
             Err(stop) => Err(fault().expected("an answer", stop.to_string()).stopped(stop)),
         }

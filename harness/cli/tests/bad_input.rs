@@ -16,6 +16,8 @@ fn main() {
         vec![
             trial("names_that_do_not_exist_get_the_nearest_that_does", names),
             trial("a_line_that_cannot_be_understood_is_refused", usage),
+            #[cfg(not(feature = "probe"))]
+            trial("a_command_of_another_build_says_which_build_has_it", not_built),
             trial("a_rig_file_is_refused_at_its_place", rig_files),
             trial("private_boards_and_profiles_are_refused_at_their_place", private_boards),
             trial("private_suites_are_refused_at_their_place", private_suites),
@@ -44,6 +46,22 @@ fn main() {
             trial("sabotages_are_those_of_what_is_asked_for", sabotages),
         ]
     });
+}
+
+#[cfg(not(feature = "probe"))]
+async fn not_built() {
+    let place = Place::new();
+    let probe = "probes: { mcu: { probe-rs: { probe: '1d50:6018', chip: any, description: /any } } }";
+    place.file("rig.yaml", format!("rig: tests\nslots:\n  one:\n    board: any\n    {probe}\n"));
+    for args in [&["probe", "list"][..], &["probe", "status", "one"]] {
+        place.run(args).await.refused(
+            2,
+            "error: probe-rs: cannot open a driver: expected a build with the feature `probe`, got one without it\n \
+             hint: build with `--features probe`",
+        );
+    }
+    let drivers = place.run(&["drivers"]).await;
+    drivers.says(0, &["  probe-rs\n", "(built without: needs the cargo feature `probe`)"]);
 }
 
 async fn names() {

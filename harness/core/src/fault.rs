@@ -22,6 +22,8 @@ pub enum InfraKind {
     Network,
     /// A USB device of the rig.
     Usb,
+    /// A debug probe, or the chip behind it.
+    Probe,
     /// A program that the rig runs.
     Tool,
     /// The rig host: memory, disk, starved of CPU.

@@ -18,6 +18,7 @@ pub mod line;
 pub mod names;
 pub mod netboot;
 pub mod outcome;
+pub mod probe;
 pub mod procedure;
 pub mod profile;
 pub mod shell;
@@ -43,6 +44,7 @@ pub use netboot::{
     BootFile, Came, Fetch, Loader, LoaderNet, NetFile, NetRoot, Netboot, Order, Prompt, Serving, Tftp,
 };
 pub use outcome::{Blame, ExitCode, Outcome};
+pub use probe::{CoreReset, CoreState, Flashed, PostMortem, Probe, Program};
 pub use procedure::{Act, Payload, Procedure, ProvStep, Redo, Shows};
 pub use profile::OsProfile;
 pub use shell::{Cmd, Exit, Ran, Shell, ShellError, Unreachable};

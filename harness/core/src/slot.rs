@@ -15,6 +15,7 @@ use crate::fault::{Fault, InfraKind, Rig};
 use crate::ids::Capability;
 use crate::line::Guarded;
 use crate::netboot::{Loader, Prompt, Tftp};
+use crate::probe::Probe;
 use crate::profile::LoginProfile;
 use crate::shell::{Shell, ShellError};
 use crate::storage::Storage;
@@ -164,6 +165,8 @@ pub struct Slot {
     pub consoles: BTreeMap<String, Console>,
     /// Media by name; the first that the board boots from is `main`.
     pub media: BTreeMap<String, Arc<dyn Storage>>,
+    /// Debug probes by name.
+    pub probes: BTreeMap<String, Arc<dyn Probe>>,
     /// Programs of the rig host that bring an image onto the board, by the names that procedures have
     /// for them.
     pub tools: BTreeMap<String, Arc<dyn RigTool>>,

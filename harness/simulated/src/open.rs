@@ -80,6 +80,7 @@ pub fn open(doc: &SimulationDoc, request: SlotRequest) -> Rig<Opened> {
         outputs: BTreeMap::new(),
         consoles: BTreeMap::from([("main".to_owned(), Console { log, tx: Some(tx) })]),
         media: BTreeMap::from([("main".to_owned(), card)]),
+        probes: BTreeMap::new(),
         tools: BTreeMap::new(),
         network: Some(Arc::new(Wire(world.clone()))),
         services: None,

@@ -80,6 +80,9 @@ pub(crate) const EXAMPLES: &[&str] = &["mmdebstrap", "grub-efi-amd64-bin"];
 /// To link our own binary for arm64, which only `--full` does.
 pub(crate) const ARM64: &[&str] = &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 
+/// Assembles the programs for the chip behind a debug probe, which only `--full` does.
+pub(crate) const PROBE: &[&str] = &["binutils-arm-none-eabi"];
+
 /// libFuzzer is C++; only `--full` fuzzes.
 pub(crate) const FUZZ: &[&str] = &["g++"];
 

@@ -83,6 +83,12 @@ pub(crate) enum Run {
 /// One set of features for every build, so that nothing is compiled twice.
 pub(crate) const FEATURES: &[&str] = &["--workspace", "--features", "shakedown-qemu/micro"];
 
+/// The same with debug probes.
+const PROBE: &str = "shakedown-qemu/micro,shakedown/probe";
+
+const PROBE_CLIPPY: [&str; 8] =
+    ["clippy", "--workspace", "--features", PROBE, "--all-targets", "--", "-D", "warnings"];
+
 const fn cargo(name: &'static str, tier: Tier, args: &'static [&'static str]) -> Stage {
     Stage { name, tier, run: Run::Cargo(args), full: false }
 }
@@ -156,6 +162,9 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("netboots", Tier::T2, &["netboot"]),
     tests("flashers", Tier::T2, &["flasher", "vendor"]),
     only_full(&tests("doctor", Tier::T2, &["doctor"])),
+    // A build with debug probes, which takes some hundred crates more.
+    only_full(&cargo("probe-clippy", Tier::T2, &PROBE_CLIPPY)),
+    only_full(&cargo("probe", Tier::T2, &["test", "--workspace", "--features", PROBE, "--test", "probe"])),
     // What never comes is waited for, five minutes each.
     only_full(&ignored("lab-boards", Tier::T2, &["lab"])),
     shakedown("sabotages", Tier::T3, &["run", "--board", "generic-amd64", "--sabotage", "proven"]),

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut needed =
         vec![packages::BUILD, packages::IMAGE, packages::QEMU, packages::QEMU_MORE, packages::TEST];
     if args.full {
-        needed.extend([packages::EXAMPLES, packages::ARM64, packages::FUZZ]);
+        needed.extend([packages::EXAMPLES, packages::ARM64, packages::PROBE, packages::FUZZ]);
     }
     packages::install(&needed)?;
     let began = Instant::now();

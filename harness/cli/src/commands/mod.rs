@@ -85,6 +85,8 @@ enum Command {
     Ssh(slot::ssh::Args),
     /// Press a slot's button: on, a while, off.
     Press(slot::press::Args),
+    /// A microcontroller behind a debug probe: reset, halt, flash, look into it.
+    Probe(slot::probe::Args),
     /// Hold a slot for a program, and make it safe however the program ends.
     Hold(slot::hold::Args),
     /// Keep a rig: own its slots for the commands, until it is stopped.
@@ -133,6 +135,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Flash(args) => slot::flash::run(&cli.paths, &args),
         Command::Ssh(args) => slot::ssh::run(&cli.paths, &args),
         Command::Press(args) => slot::press::run(&cli.paths, &args),
+        Command::Probe(args) => slot::probe::run(&cli.paths, &args),
         Command::Hold(args) => slot::hold::run(&cli.paths, &args),
         Command::Keep(args) => keep::run(&cli.paths, &args),
         Command::Drivers => Ok(drivers::run()),

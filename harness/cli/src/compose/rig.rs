@@ -15,7 +15,8 @@ use shakedown_core::names::is_plain;
 use shakedown_core::{Act, Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{
-    ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, TftpDriver, ToolDoc, Wiring,
+    ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver, ToolDoc,
+    Wiring,
 };
 use shakedown_simulated::SimulationDoc;
 
@@ -66,6 +67,9 @@ pub struct SlotDoc {
     /// Media by name; the one that the board boots from is `main`.
     #[serde(default)]
     pub media: BTreeMap<String, MediaDriver>,
+    /// Debug probes by name, at microcontrollers of the board or of the rig.
+    #[serde(default)]
+    pub probes: BTreeMap<String, ProbeDriver>,
     /// The way to the DUT's network.
     #[serde(default)]
     pub network: Option<NetworkDriver>,
@@ -98,6 +102,7 @@ impl SlotDoc {
             outputs: BTreeMap::new(),
             consoles: BTreeMap::new(),
             media: BTreeMap::new(),
+            probes: BTreeMap::new(),
             network: None,
             tftp: None,
             limits: BTreeMap::new(),
@@ -123,6 +128,7 @@ impl SlotDoc {
             outputs: self.outputs.clone(),
             consoles: self.consoles.clone(),
             media: self.media.clone(),
+            probes: self.probes.clone(),
             network: self.network.clone(),
             tftp: self.tftp.clone(),
             limits: self.limits.clone(),
@@ -136,6 +142,7 @@ impl SlotDoc {
             ("outputs", !self.outputs.is_empty()),
             ("consoles", !self.consoles.is_empty()),
             ("media", !self.media.is_empty()),
+            ("probes", !self.probes.is_empty()),
             ("network", self.network.is_some()),
             ("tftp", self.tftp.is_some()),
             ("limits", !self.limits.is_empty()),

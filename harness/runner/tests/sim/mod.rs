@@ -242,6 +242,7 @@ impl Sim {
             outputs: BTreeMap::from([("recovery".to_owned(), guarded("recovery", Level::Off))]),
             consoles: BTreeMap::from([("main".to_owned(), console)]),
             media: BTreeMap::from([("main".to_owned(), disk)]),
+            probes: BTreeMap::new(),
             tools: self.tools.clone(),
             network: self.network.then(|| Arc::new(Wire(self.world.clone())) as Arc<dyn Network>),
             services: None,

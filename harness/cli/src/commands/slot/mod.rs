@@ -5,6 +5,7 @@ pub(super) mod flash;
 pub(super) mod hold;
 pub(super) mod power;
 pub(super) mod press;
+pub(super) mod probe;
 pub(super) mod record;
 pub(super) mod ssh;
 
