@@ -23,6 +23,7 @@ family! {
         "modbus" Modbus(line::modbus),
         "mqtt" Mqtt(line::mqtt),
         "pdudaemon" Pdudaemon(line::pdudaemon),
+        "rppal" Rppal(line::rppal) if "rppal",
         "serial-relay" SerialRelay(line::serial_relay),
         "sispm" Sispm(line::sispm),
         "snmp" Snmp(line::snmp),

@@ -74,6 +74,7 @@ pub mod conf {
     };
     pub use crate::line::mqtt::{Conf as Mqtt, Login as MqttLogin};
     pub use crate::line::pdudaemon::Conf as Pdudaemon;
+    pub use crate::line::rppal::Conf as Rppal;
     pub use crate::line::serial_relay::Conf as SerialRelay;
     pub use crate::line::sispm::Conf as Sispm;
     pub use crate::line::snmp::{

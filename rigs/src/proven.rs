@@ -81,6 +81,14 @@ const PROVEN: &[Proven] = &[
          ours. No plug was tried.",
     ),
     row(OUTPUTS, "pdudaemon", Grade::RealPeer, "Debian's pdudaemon, and its effect on what it switches"),
+    row(
+        OUTPUTS,
+        "rppal",
+        Grade::RealPeer,
+        "QEMU's `raspi3b` with Linux 6.1, an emulated Raspberry Pi 3: its registers and each edge are seen from outside. \
+         Pulls and inputs are not in that emulation, and other models (the Pi 5 has another chip) were not tried. No \
+         Raspberry Pi was tried.",
+    ),
     row(OUTPUTS, "serial-relay", Grade::OwnFake, "a model of ours on a terminal; no relay board was tried"),
     row(
         OUTPUTS,

@@ -114,7 +114,10 @@ macro_rules! open {
 pub(crate) use {built, family, needs, open};
 
 /// The fault of a driver that this binary was built without.
-#[cfg_attr(all(feature = "probe", not(test)), expect(dead_code, reason = "this build has every driver"))]
+#[cfg_attr(
+    all(feature = "probe", feature = "rppal", not(test)),
+    expect(dead_code, reason = "this build has every driver")
+)]
 pub(crate) fn not_built(name: &str, feature: &str) -> shakedown_core::Fault {
     shakedown_core::Fault::new(shakedown_core::InfraKind::Config, name, "open", "a driver")
         .expected(format!("a build with the feature `{feature}`"), "one without it")

@@ -82,8 +82,9 @@ fn subject(driver: &str, wrong: Wrong) -> Option<(String, Arc<dyn Operator>)> {
 /// Drivers that reach their hardware through a line which [`proxy`] can stand in.
 const LINES: [&str; 6] = ["http", "modbus", "mqtt", "pdudaemon", "serial-relay", "snmp"];
 
-/// Drivers of devices that this machine's kernel has not: their rows are in `harness/cli/tests/lab`.
-const IN_LAB: [&str; 4] = ["gpio", "sispm", "usb-hid-relay", "usb-hub"];
+/// Drivers of devices that this machine's kernel has not: their rows are in `harness/cli/tests/lab`, and in
+/// `harness/cli/tests/bcm2835.rs`: registers neither refuse nor fall silent.
+const IN_LAB: [&str; 5] = ["gpio", "rppal", "sispm", "usb-hid-relay", "usb-hub"];
 
 #[tokio::test]
 async fn a_driver_that_starts_nothing_against_every_fault() {

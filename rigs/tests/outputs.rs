@@ -471,3 +471,16 @@ async fn a_tasmota_plug_on_mosquitto() {
         wait.pause(Duration::from_millis(50), || format!("{last:?}")).await.unwrap();
     }
 }
+
+/// No Raspberry Pi has an x86.
+#[cfg(all(feature = "rppal", target_arch = "x86_64"))]
+#[tokio::test]
+async fn pins_of_a_raspberry_pi_are_refused_elsewhere() {
+    let conf = load::<LineDriver>(&Document::new("rig.yaml", "rppal: { line: 17 }")).unwrap().value;
+    let operator = Person::with(vec![]);
+    let cx = LineCx { slot: "desk/pi4", output: "power", safe: Level::Off, operator: &operator };
+    let fault = conf.open(cx, &soon()).await.err().unwrap();
+    assert_eq!((fault.kind, fault.driver.as_str()), (InfraKind::Power, "rppal"));
+    assert_eq!(fault.got, "Unknown Raspberry Pi model", "{fault}");
+    assert!(fault.hint.as_deref().unwrap_or_default().contains("`gpio`"), "{fault}");
+}

@@ -206,7 +206,13 @@ fn each_driver_explains_itself() {
             info.name,
             info.doc
         );
-        assert_eq!(info.built, info.feature.is_none() || cfg!(feature = "probe"), "{}", info.name);
+        let built = match info.feature {
+            None => true,
+            Some("probe") => cfg!(feature = "probe"),
+            Some("rppal") => cfg!(feature = "rppal"),
+            Some(other) => panic!("no feature `{other}`"),
+        };
+        assert_eq!(info.built, built, "{}", info.name);
     }
 }
 

@@ -15,11 +15,14 @@ const LIBRARY: &str = "libstd-rust-web-dev";
 const KERNEL: &str = "linux-image-arm64";
 const TRIPLE: &str = "aarch64-unknown-linux-gnu";
 
-/// A folder with `shakedown`, which needs no library, `busybox` and `vmlinuz`.
+/// The Raspberry Pi that QEMU has, as the kernel's package has it.
+const TREE: &str = "bcm2837-rpi-3-b.dtb";
+
+/// A folder with `shakedown`, which needs no library, `busybox`, `vmlinuz` and a device tree.
 pub(crate) fn kit() -> anyhow::Result<PathBuf> {
     let folder = target_dir().join("arm64");
     let (tools, tree, kit) = (folder.join("tools"), folder.join("tree"), folder.join("kit"));
-    let done = folder.join("unpacked");
+    let done = folder.join("unpacked-with-trees");
     if !done.exists() {
         let (native, arm64) = (Apt::default(), Apt::arm64(&folder.join("apt"))?);
         arm64.line("apt-get", ["-qq", "update"]).run()?;
@@ -38,6 +41,10 @@ pub(crate) fn kit() -> anyhow::Result<PathBuf> {
         let mut boot = std::fs::read_dir(tree.join("boot"))?.flatten().map(|entry| entry.path());
         let kernel = boot.find(|path| path.to_string_lossy().contains("/vmlinuz-")).context("a kernel")?;
         copy(&kernel, &kit.join("vmlinuz"))?;
+        let mut trees = std::fs::read_dir(tree.join("usr/lib"))?.flatten().map(|entry| entry.path());
+        let trees =
+            trees.find(|path| path.to_string_lossy().contains("/linux-image-")).context("device trees")?;
+        copy(&trees.join("broadcom").join(TREE), &kit.join(TREE))?;
         std::fs::write(&done, "")?;
     }
     let built = folder.join("target");
@@ -65,7 +72,7 @@ fn build(tools: &Path, tree: &Path, built: &Path) -> anyhow::Result<()> {
             libraries.push(entry.path().join("lib"));
         }
     }
-    cargo(["build", "--package", "shakedown", "--bin", "shakedown", "--target", TRIPLE])
+    cargo(["build", "--package", "shakedown", "--features", "rppal", "--target", TRIPLE])
         .env("RUSTC", tools.join("usr/bin/rustc"))
         .env("LD_LIBRARY_PATH", std::env::join_paths(libraries)?)
         .env("CARGO_TARGET_DIR", built)

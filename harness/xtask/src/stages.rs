@@ -81,7 +81,7 @@ pub(crate) enum Run {
 }
 
 /// One set of features for every build, so that nothing is compiled twice.
-pub(crate) const FEATURES: &[&str] = &["--workspace", "--features", "shakedown-qemu/micro"];
+pub(crate) const FEATURES: &[&str] = &["--workspace", "--features", "shakedown-qemu/micro,shakedown/rppal"];
 
 /// The same with debug probes.
 const PROBE: &str = "shakedown-qemu/micro,shakedown/probe";
@@ -185,7 +185,7 @@ pub(crate) const STAGES: &[Stage] = &[
     shakedown("arm64", Tier::T4, &["run", "--board", "generic-aarch64", "--selection", "quick"]),
     only_full(&tests("faults-os", Tier::T4, &["faults_os"])),
     // It builds the workspace once more, for arm64.
-    Stage { name: "pl061", tier: Tier::T2, run: Run::Arm64(&["pl061"]), full: true },
+    Stage { name: "pins", tier: Tier::T2, run: Run::Arm64(&["pl061", "bcm2835"]), full: true },
     // Without a network, by the login on its console: 2 minutes quiet, several times that when busy.
     only_full(&shakedown("pi", Tier::T4, &["run", "--slot", "pi3", "--selection", "quick"])),
     // It installs a whole OS under emulation.

@@ -7,6 +7,7 @@ pub(crate) mod manual;
 pub(crate) mod modbus;
 pub(crate) mod mqtt;
 pub(crate) mod pdudaemon;
+pub(crate) mod rppal;
 pub(crate) mod serial_relay;
 pub(crate) mod sispm;
 pub(crate) mod snmp;

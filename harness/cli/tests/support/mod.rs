@@ -5,6 +5,7 @@ pub(crate) mod guest;
 pub(crate) mod keeper;
 pub(crate) mod lab;
 pub(crate) mod micro;
+pub(crate) mod pins;
 pub(crate) mod scripted;
 pub(crate) mod sshd;
 
