@@ -291,7 +291,7 @@ async fn a_serial_port_is_shared_and_one_that_is_gone_is_named() {
     let tty = peers::serial_to(board.port).await;
     let relay = output(&format!("serial-relay: {{ port: '{}', channel: 1 }}", tty.path.display())).await;
     let held = serialport::new(tty.path.display().to_string(), 9600).exclusive(true).open_native().unwrap();
-    let busy = relay.status(&by(Duration::from_millis(500))).await.unwrap_err();
+    let busy = relay.status(&by(Duration::from_secs(3))).await.unwrap_err();
     assert!(busy.to_string().contains("another process holds the port"), "{busy}");
     let wait = soon();
     let (level, ()) = tokio::join!(relay.status(&wait), async { drop(held) });
