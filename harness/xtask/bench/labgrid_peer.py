@@ -1,7 +1,9 @@
-"""labgrid, driven through its own drivers on a PTY: `expect LINK WORDS` or `shell LINK COUNT`.
+"""labgrid, driven through its own drivers.
 
-Prints one line: CPU seconds of this process for `expect`, the median round trip in
-milliseconds for `shell`.
+- `expect LINK WORDS`: CPU seconds of this process for one expect on a PTY.
+- `shell LINK COUNT`: the median round trip in milliseconds of commands on a shell on a PTY.
+
+Each prints one line.
 """
 
 import logging
@@ -21,6 +23,17 @@ def cpu():
     return used.ru_utime + used.ru_stime
 
 
+def commands(shell, count):
+    """The median round trip."""
+    spans = []
+    for index in range(count):
+        began = time.perf_counter()
+        out, _, code = shell.run(f"echo hello-{index}")
+        spans.append((time.perf_counter() - began) * 1000)
+        assert (out, code) == ([f"hello-{index}"], 0), (out, code)
+    print(f"{statistics.median(spans):.3f}")
+
+
 def main():
     """Runs one comparison."""
     kind, link, argument = sys.argv[1:4]
@@ -36,13 +49,7 @@ def main():
         return
     shell = ShellDriver(target, name=None, prompt=r"root@dut:[^ ]*# ", login_prompt=" login: ", username="root")
     target.activate(shell)
-    spans = []
-    for index in range(int(argument)):
-        began = time.perf_counter()
-        out, _, code = shell.run(f"echo hello-{index}")
-        spans.append((time.perf_counter() - began) * 1000)
-        assert (out, code) == ([f"hello-{index}"], 0), (out, code)
-    print(f"{statistics.median(spans):.3f}")
+    commands(shell, int(argument))
 
 
 main()

@@ -2,8 +2,10 @@
 //!
 //! Peers: labgrid from PyPI in a virtual environment of its own, bmaptool from Debian.
 
+mod many;
+
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
@@ -33,6 +35,10 @@ enum Which {
     Write,
     /// Writing an image again of which 1 % has changed: whole, and as a delta.
     Delta,
+    /// 50 sessions at once, 100 commands each, on consoles.
+    Sessions,
+    /// 200 consoles at full rate, recorded on one core.
+    Consoles,
     /// How long the command line takes to start.
     Start,
 }
@@ -41,6 +47,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     packages::install(&[
         packages::BUILD,
         &["socat", "bmap-tools", "fdisk", "python3", "python3-venv", "python3-dev"],
+        &["util-linux"],
     ])?;
     cargo(["build", "--release", "--package", "shakedown"]).run()?;
     let bench = Bench { folder: target_dir().join("xtask/bench") };
@@ -51,6 +58,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(Which::Shell) {
         bench.shell()?;
+    }
+    if wanted(Which::Sessions) {
+        bench.console_sessions()?;
+    }
+    if wanted(Which::Consoles) {
+        bench.consoles()?;
     }
     if wanted(Which::Write) {
         bench.write()?;
@@ -80,36 +93,46 @@ impl Bench {
         number(&line([shakedown.as_str(), "bench"].iter().chain(args)).read()?)
     }
 
-    fn labgrid(&self, args: &[&str]) -> anyhow::Result<f64> {
-        let python = self.folder.join("venv/bin/python");
+    /// labgrid's Python; installed at the first call.
+    fn python(&self) -> anyhow::Result<PathBuf> {
+        let venv = self.folder.join("venv");
+        let python = venv.join("bin/python");
         if !python.exists() {
-            let venv = self.folder.join("venv");
             line([Path::new("python3"), Path::new("-m"), Path::new("venv"), &venv]).run()?;
             let pip = venv.join("bin/pip").display().to_string();
             line([pip.as_str(), "-q", "install", LABGRID]).run()?;
         }
+        Ok(python)
+    }
+
+    fn labgrid(&self, args: &[&str]) -> anyhow::Result<f64> {
         let script = root().join("harness/xtask/bench/labgrid_peer.py").display().to_string();
-        let python = python.display().to_string();
+        let python = self.python()?.display().to_string();
         number(&line([python.as_str(), script.as_str()].iter().chain(args)).read()?)
     }
 
     /// A PTY whose other side is this program.
     fn terminal(&self, program: &str) -> anyhow::Result<(Background, PathBuf)> {
         let link = self.folder.join("pty");
+        let socat = self.socat(&link, program)?;
+        until("a terminal of socat", || link.exists())?;
+        Ok((socat, link))
+    }
+
+    /// Begins to make one at `link`.
+    fn socat(&self, link: &Path, program: &str) -> anyhow::Result<Background> {
         if link.is_symlink() {
-            std::fs::remove_file(&link)?;
+            std::fs::remove_file(link)?;
         }
         let pty = format!("PTY,link={},raw,echo=0,wait-slave", link.display());
-        let socat =
-            line(["socat", "-b", "65536", &pty, program]).background(&self.folder.join("socat.log"))?;
-        let began = Instant::now();
-        while !link.exists() {
-            if began.elapsed().as_secs() > 10 {
-                bail!("socat made no terminal at {}", link.display());
-            }
-            std::thread::yield_now();
-        }
-        Ok((socat, link))
+        line(["socat", "-b", "65536", &pty, program]).background(&self.folder.join("socat.log"))
+    }
+
+    /// A shell that prompts like a DUT, for socat.
+    fn bash(&self) -> anyhow::Result<String> {
+        let rc = self.folder.join("dutrc");
+        std::fs::write(&rc, "PS1='root@dut:~# '; PROMPT_COMMAND=; export TERM=dumb\n")?;
+        Ok(format!("EXEC:bash --noprofile --rcfile {} -i,pty,setsid,ctty,stderr", rc.display()))
     }
 
     fn expect(&self, megabytes: u64) -> anyhow::Result<()> {
@@ -136,11 +159,8 @@ impl Bench {
     }
 
     fn shell(&self) -> anyhow::Result<()> {
-        let rc = self.folder.join("dutrc");
-        std::fs::write(&rc, "PS1='root@dut:~# '; PROMPT_COMMAND=; export TERM=dumb\n")?;
-        let bash = format!("EXEC:bash --noprofile --rcfile {} -i,pty,setsid,ctty,stderr", rc.display());
         let ours = Self::ours(&["shell", "200"])?;
-        let (_socat, link) = self.terminal(&bash)?;
+        let (_socat, link) = self.terminal(&self.bash()?)?;
         let theirs = self.labgrid(&["shell", &link.display().to_string(), "200"])?;
         ratio("shell round trip on a PTY, p50", "ms", ours, theirs, Some(5.0));
         Ok(())
@@ -232,6 +252,18 @@ fn ratio(what: &str, unit: &str, ours: f64, theirs: f64, asked: Option<f64>) {
         None => String::new(),
     };
     println!("{what}: ours {ours:.3} {unit}, theirs {theirs:.3} {unit}, ratio {ratio:.2}x{verdict}");
+}
+
+/// Looks until it is so; nobody tells us.
+fn until(what: &str, mut so: impl FnMut() -> bool) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while !so() {
+        if began.elapsed().as_secs() > 30 {
+            bail!("30 s have passed without {what}");
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn number(text: &str) -> anyhow::Result<f64> {

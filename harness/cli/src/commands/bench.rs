@@ -1,8 +1,10 @@
 //! `shakedown bench`: one figure each, for `cargo xtask bench`. Not shown in the help.
 
+mod consoles;
 mod delta;
 
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +41,11 @@ enum What {
         #[arg(long)]
         slow: bool,
     },
+    /// Logs in on these terminals at once and runs so many commands on each; prints the peak of our memory in MiB.
+    Sessions { count: usize, terminals: Vec<PathBuf> },
+    /// Records these serial ports until each has said so many bytes, or nothing more comes; prints our
+    /// seconds of CPU, the seconds that it took, and the peak of our memory in MiB.
+    Consoles { folder: PathBuf, bytes: u64, ports: Vec<PathBuf> },
 }
 
 pub(super) fn run(args: &Args) -> CliResult {
@@ -50,9 +57,7 @@ pub(super) fn run(args: &Args) -> CliResult {
             out!("{:.3}", cpu()? - before);
         }
         What::Shell { count } => {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            let mut spans = runtime.block_on(shakedown_host::bench::shell_round_trip(*count))?;
+            let mut spans = two_workers()?.block_on(shakedown_host::bench::shell_round_trip(*count))?;
             spans.sort();
             out!("{:.3}", spans[spans.len() / 2].as_secs_f64() * 1000.0);
         }
@@ -71,8 +76,22 @@ pub(super) fn run(args: &Args) -> CliResult {
             let [whole, delta] = delta::seconds(folder, *mib, *slow)?;
             out!("{whole:.3} {delta:.3}");
         }
+        What::Sessions { count, terminals } => {
+            let open = |path| std::fs::File::options().read(true).write(true).open(path).map(OwnedFd::from);
+            let terminals = terminals.iter().map(open).collect::<Result<_, _>>()?;
+            two_workers()?.block_on(shakedown_host::bench::console_sessions(terminals, *count))?;
+            out!("{:.1}", peak()?);
+        }
+        What::Consoles { folder, bytes, ports } => {
+            let [cpu, took] = two_workers()?.block_on(consoles::record(folder, *bytes, ports))?;
+            out!("{cpu:.2} {took:.2} {:.1}", peak()?);
+        }
     }
     Ok(ExitCode::Ok)
+}
+
+fn two_workers() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 async fn expect(terminal: &Path, pattern: &str) -> Result<(), CliError> {
@@ -86,6 +105,14 @@ async fn expect(terminal: &Path, pattern: &str) -> Result<(), CliError> {
     let hit = log.expect(&mut Cursor(0), &mut finder, &by).await;
     drop(pump);
     hit.map(drop).map_err(|end| CliError::infra(format!("{end:?}")))
+}
+
+/// The most memory that this process ever had in use (`VmHWM`), in MiB.
+fn peak() -> Result<f64, CliError> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+    kib.map(|kib: f64| kib / 1024.0).ok_or_else(|| CliError::infra("the kernel does not tell VmHWM"))
 }
 
 /// User and system seconds of this process.
