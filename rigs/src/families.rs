@@ -64,6 +64,7 @@ family! {
     /// The way to the DUT's network.
     NetworkDriver: NetworkConf(()) => Arc<dyn Network>, "network" {
         "address" Address(network::address),
+        "jump" Jump(network::jump),
     }
 }
 

@@ -169,6 +169,13 @@ const PROVEN: &[Proven] = &[
     ),
     row("network", "address", Grade::RealPeer, "TCP servers on the rig host"),
     row(
+        "network",
+        "jump",
+        Grade::RealPeer,
+        "OpenSSH's server as the jump host and as the DUT, both on one machine; its ssh-agent. A real network \
+         between them was not tried.",
+    ),
+    row(
         "tftp",
         "folder",
         Grade::RealPeer,

@@ -145,6 +145,15 @@ async fn the_network_tells_refused_mute_and_speaking_apart() {
 async fn a_wiring_that_cannot_work_is_refused_by_its_field() {
     let board = board();
     let main = "consoles: { main: { command: { run: [cat] } } }\n";
+    let known = format!("SHA256:{}", "A".repeat(43));
+    let jump = |through: &str, key: &str| {
+        format!(
+            "{main}network: {{ jump: {{ host: dut, through: '{through}', user: rig, host-key: '{key}' }} }}"
+        )
+    };
+    assert_eq!(parse(&jump("rig.lab", &known)).check(&board), Ok(()));
+    assert_eq!(parse(&jump("fd00::1", &known)).check(&board), Ok(()));
+    assert_eq!(parse(&jump("[fd00::1]:2222", &known)).check(&board), Ok(()));
     for (text, want) in [
         ("{}", "consoles: `main` is missing: boots are watched on it"),
         (
@@ -172,6 +181,12 @@ async fn a_wiring_that_cannot_work_is_refused_by_its_field() {
         (
             &format!("{main}network: {{ address: {{ host: 'a b' }} }}"),
             "network.address.host: `a b` is no host name and no address",
+        ),
+        (&jump("rig host", &known), "network.jump.through: `rig host` is no `host` and no `host:port`"),
+        (&jump("rig:ssh", &known), "network.jump.through: `rig:ssh` is no `host` and no `host:port`"),
+        (
+            &jump("rig:22", "SHA256:short"),
+            "network.jump.host-key: `SHA256:short` is no fingerprint `SHA256:…` and no public key",
         ),
         (
             &format!("{main}media: {{ main: {{ file: {{ path: a, size: 0B }} }} }}"),

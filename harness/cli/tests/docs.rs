@@ -253,6 +253,7 @@ fn the_example_rigs_are_accepted() {
     assert_eq!(
         outputs,
         [
+            "pi4: power=serial-relay",
             "cm4: power=serial-relay boot-switch=serial-relay",
             "pi4: power=serial-relay",
             "pi3: power=usb-hid-relay",

@@ -466,12 +466,20 @@ async fn ssh() {
     let config = config.display().to_string();
     let _server = Tool::new("/usr/sbin/sshd").args(["-D", "-e", "-f", &config]).start().unwrap();
     sshd::listens(free).await;
+    let user = sshd::user();
+    let host_key = std::fs::read_to_string(place.path("sshd/host-key.pub")).unwrap();
+    // The second slot is behind the same server: as a jump host it connects to itself.
+    let slot = "board: micro-board\n    consoles: { main: { command: { run: [cat] } } }\n    network:";
     place.file(
         "rig.yaml",
-        "rig: tests\nslots:\n  one:\n    board: micro-board\n    consoles: { main: { command: { run: [cat] } } }\n    \
-         network: { address: { host: 127.0.0.1 } }\n",
+        format!(
+            "rig: tests\nslots:\n  one:\n    {slot} {{ address: {{ host: 127.0.0.1 }} }}\n  two:\n    {slot}\n      \
+             jump:\n        host: 127.0.0.1\n        through: '{free}'\n        user: {user}\n        host-key: {}        \
+             key: {{ file: {} }}\n",
+            host_key,
+            private.display(),
+        ),
     );
-    let user = sshd::user();
     let (port, key) = (free.port().to_string(), private.display().to_string());
     let into = ["--port", &port, "--user", &user, "-i", &key];
     let said =
@@ -484,6 +492,8 @@ async fn ssh() {
     );
     let failed = place.run(&on("ssh", &[&into[..], &["--", "exit 3"]].concat())).await;
     failed.refused(1, "ssh: exit code 3");
+    let through = [&["ssh", "two"], &into[..], &["--", "echo", "behind"]].concat();
+    place.run(&through).await.says(0, &["behind"]);
     let nobody = place.run(&on("ssh", &["--port", "1", "--user", &user, "--", "true"])).await;
     nobody.says(3, &["one: no way in at 127.0.0.1:1"]);
     let none = place.run(&on("power", &["on"])).await;

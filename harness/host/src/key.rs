@@ -3,12 +3,27 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
 use shakedown_core::{Fault, InfraKind, Rig};
 
 const KIND: &[u8] = b"ssh-ed25519";
 const COMMENT: &[u8] = b"shakedown";
+
+/// The fingerprint `SHA256:…` of a public key: of a line `ssh-ed25519 AAAA…`, as `known_hosts` and
+/// `ssh-keyscan` have them behind the host's name, or of one that is a fingerprint already. `None` for
+/// anything else.
+pub fn fingerprint(key: &str) -> Option<String> {
+    if let Some(digits) = key.strip_prefix("SHA256:") {
+        return (STANDARD_NO_PAD.decode(digits).ok()?.len() == 32).then(|| key.to_owned());
+    }
+    let mut words = key.split_ascii_whitespace();
+    let (kind, blob) = (words.next()?, STANDARD.decode(words.next()?).ok()?);
+    let (length, rest) = blob.split_first_chunk()?;
+    let own = rest.get(..u32::from_be_bytes(*length) as usize)?;
+    (own == kind.as_bytes()).then(|| format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&blob))))
+}
 
 /// An ed25519 key pair.
 #[derive(Clone)]

@@ -3,24 +3,15 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use shakedown_core::{Cmd, Exit, NetPath, Shell, ShellError, SshTarget, Unreachable};
 use shakedown_host::{KeyPair, SshShell, ssh};
-use support::{Sshd, free_port, tool, within};
+use support::{Sshd, free_port, full_queue, server, tool, unreachable, within};
 
 async fn connect(target: &SshTarget) -> Result<SshShell, ShellError> {
     SshShell::connect(target, &within(20.0, "SSH")).await
-}
-
-fn unreachable<T>(result: Result<T, ShellError>) -> Unreachable {
-    match result {
-        Err(ShellError::Dut(unreachable)) => unreachable,
-        Err(ShellError::Rig(fault)) => panic!("a fault of the rig: {fault}"),
-        Ok(_) => panic!("it was let in"),
-    }
 }
 
 #[tokio::test]
@@ -177,34 +168,6 @@ async fn a_server_killed_in_mid_command_is_a_closed_connection() {
     sshd.child.kill_group(&by).await.unwrap();
     let refused = unreachable(connect(&sshd.target()).await);
     assert!(matches!(&refused, Unreachable::Refused(_)), "{refused}");
-}
-
-/// A server that does one thing to whoever connects, and then keeps the connection open.
-fn server(greet: impl Fn(&mut TcpStream) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            greet(&mut stream);
-            kept.push(stream);
-        }
-    });
-    addr
-}
-
-/// A port whose queue is full: the kernel drops what else wants to connect, without an answer.
-fn full_queue() -> (OwnedFd, SocketAddr, Vec<OwnedFd>) {
-    use rustix::io::Errno;
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
-    let open = || socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
-    let (listener, addr) = (open(), free_port());
-    bind(&listener, &addr).unwrap();
-    listen(&listener, 0).unwrap();
-    let waiting =
-        (0..4).map(|_| open()).inspect(|fd| assert_eq!(connect(fd, &addr), Err(Errno::INPROGRESS))).collect();
-    (listener, addr, waiting)
 }
 
 #[tokio::test]

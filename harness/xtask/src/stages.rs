@@ -147,7 +147,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),
     tests("history", Tier::T0, &["history", "evidence"]),
-    tests("host", Tier::T1, &["console", "process", "ssh", "warden", "slot", "fetch", "tftp"]),
+    tests("host", Tier::T1, &["console", "process", "ssh", "jump", "warden", "slot", "fetch", "tftp"]),
     tests("gate", Tier::T1, &["gate"]),
     tests("drivers", Tier::T1, &["outputs", "consoles", "contract", "programs", "tftp_servers"]),
     tests("media", Tier::T1, &["media", "block_device"]),

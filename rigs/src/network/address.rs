@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
 use tokio::net::lookup_host;
 
-use super::NetworkConf;
+use super::{NetworkConf, is_host};
 use crate::wiring::WiringProblem;
 
 /// A DUT that always has this name or address: a fixed DHCP lease, a name that DNS or mDNS
@@ -23,8 +23,7 @@ pub struct Conf {
 
 impl NetworkConf for Conf {
     fn check(&self) -> Result<(), WiringProblem> {
-        let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '@');
-        if self.host.is_empty() || self.host.contains(odd) {
+        if !is_host(&self.host) {
             let what = format!("`{}` is no host name and no address", self.host);
             return Err(WiringProblem::new("host", what));
         }

@@ -1,6 +1,7 @@
 //! Drivers of the way to the DUT's network.
 
 pub(crate) mod address;
+pub(crate) mod jump;
 
 use std::sync::Arc;
 
@@ -16,4 +17,10 @@ pub trait NetworkConf {
     }
     /// Prepares it; the DUT need not be on.
     fn open<'a>(&'a self, cx: (), by: &'a Deadline) -> Fut<'a, Rig<Arc<dyn Network>>>;
+}
+
+/// Whether this can be a host name or an address.
+fn is_host(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '@');
+    !text.is_empty() && !text.contains(odd)
 }

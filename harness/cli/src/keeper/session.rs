@@ -110,8 +110,11 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
                 return Ok(());
             };
             let reply = address(keeper, &seat, &ticket.slot, port).await.map_or_else(refused, Reply::Address);
+            let told = link.reply(&reply).await;
+            // The way there may be a part of the slot: it is open as long as somebody goes it.
+            said_at_the_end(link, keeper).await;
             seat.leave(ticket).await;
-            link.reply(&reply).await
+            told
         }
         Ask::Console { slot, console, tail } => {
             let how = Use::Follows(console.clone());

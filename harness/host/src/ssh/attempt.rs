@@ -1,18 +1,14 @@
 //! Logins that a careful DUT refuses.
 
-use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
 use shakedown_core::{Deadline, ShellError, SshTarget};
 use ssh2::{KeyboardInteractivePrompt, Prompt};
-use tokio::sync::oneshot;
 
 use super::connect::{refuse, shake_hands};
 use super::wire::{Halt, Wire};
-use super::{Abandon, Line, fault, wait};
+use super::{Line, on_thread};
 use crate::key::KeyPair;
 use shakedown_core::Unreachable;
 
@@ -53,28 +49,14 @@ pub async fn try_key(target: &SshTarget, key: &Arc<str>, by: &Deadline) -> Resul
 
 async fn attempt(target: &SshTarget, with: With, by: &Deadline) -> Result<Attempt, ShellError> {
     let name = format!("ssh {}@{}, a login to be refused", target.user, target.addr);
-    let wake: OwnedFd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-        .map_err(|error| ShellError::Rig(fault("open", &name).because(&error)))?;
-    let line = Arc::new(Line {
-        abandoned: AtomicBool::new(false),
-        wake,
-        ended: Mutex::new(None),
-        name: name.clone(),
-    });
-    let _guard = Abandon(line.clone(), true);
-    let (reply, done) = oneshot::channel();
-    let (target, limit, of_thread) = (target.clone(), by.clone(), line.clone());
-    let work = move || {
-        let came = shake_hands(&target, &of_thread, &limit).and_then(|(wire, _)| {
-            let came = log_in(&wire, &target.user, &with, &limit);
-            wire.close();
-            came
-        });
-        let _ = reply.send(came);
+    let (target, limit) = (target.clone(), by.clone());
+    let work = move |line: &Arc<Line>| {
+        let (wire, _) = shake_hands(target.addr, target.host_key.as_deref(), line, &limit)?;
+        let came = log_in(&wire, &target.user, &with, &limit);
+        wire.close();
+        came
     };
-    let spawned = std::thread::Builder::new().name(name.clone()).spawn(work);
-    spawned.map_err(|error| ShellError::Rig(fault("start the thread of", &name).because(&error)))?;
-    wait(done, &line, by, |stop| Unreachable::NoRoute(stop.to_string())).await
+    on_thread(Line::open(name)?, by, work).await
 }
 
 struct Answer<'a>(&'a str);

@@ -19,7 +19,7 @@ use super::{Line, fault};
 const TCP: Duration = Duration::from_secs(15);
 const BANNER: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(60);
-const AUTH: Duration = Duration::from_secs(60);
+pub(super) const AUTH: Duration = Duration::from_secs(60);
 /// Unacknowledged for this long, the kernel gives the connection up (milliseconds).
 const USER_TIMEOUT: u32 = 30_000;
 /// Before its own line a server may send others; more than this is no SSH server.
@@ -47,21 +47,24 @@ pub(super) fn connect(
     line: &Arc<Line>,
     by: &Deadline,
 ) -> Result<(Wire, String), ShellError> {
-    let (wire, fingerprint) = shake_hands(target, line, by)?;
+    let (wire, fingerprint) = shake_hands(target.addr, target.host_key.as_deref(), line, by)?;
+    log_in(&wire, &target.user, &target.key, by)?;
+    Ok((wire, fingerprint))
+}
+
+/// Logs in with this private key.
+pub(super) fn log_in(wire: &Wire, user: &str, key: &str, by: &Deadline) -> Result<(), ShellError> {
     let limit = by.child("SSH login", AUTH);
-    let login =
-        wire.drive(&limit, |session| session.userauth_pubkey_memory(&target.user, None, &target.key, None));
-    match login {
-        Ok(()) => Ok((wire, fingerprint)),
+    match wire.drive(&limit, |session| session.userauth_pubkey_memory(user, None, key, None)) {
         Err(Halt::Failed(error)) if errors::OUR_KEY.contains(&code(&error)) => {
             Err(ShellError::Rig(key_fault(&error)))
         }
-        Err(halt) => Err(refuse(halt, &limit, &target.user)),
+        other => other.map_err(|halt| refuse(halt, &limit, user)),
     }
 }
 
 fn key_fault(error: &ssh2::Error) -> Fault {
-    let fault = Fault::new(InfraKind::Config, "ssh", "use", "the private key of this run");
+    let fault = Fault::new(InfraKind::Config, "ssh", "use", "the private key");
     fault.expected("a key in OpenSSH's format", error.message())
 }
 
@@ -78,17 +81,18 @@ pub(super) fn refuse(halt: Halt, limit: &Deadline, user: &str) -> ShellError {
 
 /// Connects and agrees on keys; the server's key is the pinned one afterwards, if one is pinned.
 pub(super) fn shake_hands(
-    target: &SshTarget,
+    addr: SocketAddr,
+    host_key: Option<&str>,
     line: &Arc<Line>,
     by: &Deadline,
 ) -> Result<(Wire, String), ShellError> {
     let mut offered: Option<String> = None;
     for (index, kind) in HOST_KEYS.iter().enumerate() {
         // Without a pinned key any kind will do; with one, each kind is asked for in turn.
-        let wanted = if target.host_key.is_some() { (*kind).to_owned() } else { HOST_KEYS.join(",") };
-        match handshake(target.addr, &wanted, line, by) {
-            Ok((wire, got)) => match &target.host_key {
-                Some(pinned) if *pinned != got => {
+        let wanted = if host_key.is_some() { (*kind).to_owned() } else { HOST_KEYS.join(",") };
+        match handshake(addr, &wanted, line, by) {
+            Ok((wire, got)) => match host_key {
+                Some(pinned) if *pinned != *got => {
                     wire.close();
                     offered.get_or_insert(got);
                 }
@@ -99,7 +103,7 @@ pub(super) fn shake_hands(
             Err(Failed::For(error)) => return Err(*error),
         }
     }
-    let expected = target.host_key.clone().unwrap_or_default();
+    let expected = host_key.unwrap_or_default().to_owned();
     Err(ShellError::Dut(Unreachable::WrongHostKey { expected, got: offered.unwrap_or_default() }))
 }
 

@@ -7,11 +7,15 @@
 //! - A command that does not end is abandoned by closing the socket. From then on every run
 //!   is answered at once by [`Unreachable::NotSent`]: such a command was surely not run, and may
 //!   be run again over a new connection.
+//! - A DUT that only another machine sees is reached through a [`Jump`]: an address of this host
+//!   behind which the other machine's SSH server connects on. Its failures are told apart.
 
 mod attempt;
 mod connect;
 mod exec;
+mod jump;
 mod probe;
+mod tunnel;
 mod wire;
 
 use std::os::fd::OwnedFd;
@@ -25,6 +29,7 @@ use tokio::sync::oneshot;
 
 use crate::files;
 pub use attempt::{Attempt, try_key, try_password, try_unknown_key};
+pub use jump::{Jump, JumpKey, JumpLogin};
 pub use probe::path;
 use wire::Wire;
 
@@ -51,6 +56,12 @@ struct Line {
 }
 
 impl Line {
+    fn open(name: String) -> Result<Arc<Self>, ShellError> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| ShellError::Rig(fault("open", &name).because(&error)))?;
+        Ok(Arc::new(Self { abandoned: AtomicBool::new(false), wake, ended: Mutex::new(None), name }))
+    }
+
     fn wake(&self) {
         // A counter that is full wakes as well.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
@@ -75,16 +86,7 @@ impl SshShell {
     /// Connects, checks the server's key and logs in, all within `by` (and each step within
     /// limits of its own: [`Unreachable`] tells them apart).
     pub async fn connect(target: &SshTarget, by: &Deadline) -> Result<Self, ShellError> {
-        let name = format!("ssh {}@{}", target.user, target.addr);
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| fault("open", &name).because(&error))
-            .map_err(ShellError::Rig)?;
-        let line = Arc::new(Line {
-            abandoned: AtomicBool::new(false),
-            wake,
-            ended: Mutex::new(None),
-            name: name.clone(),
-        });
+        let line = Line::open(format!("ssh {}@{}", target.user, target.addr))?;
         // Should this future be dropped, the thread gives up connecting.
         let guard = Abandon(line.clone(), true);
         let (jobs, work) = mpsc::channel();
@@ -99,8 +101,7 @@ impl SshShell {
                 let _ = reply.send(Err(error));
             }
         };
-        let spawned = std::thread::Builder::new().name(name.clone()).spawn(thread);
-        spawned.map_err(|error| ShellError::Rig(fault("start the thread of", &name).because(&error)))?;
+        spawn(&line.name, thread)?;
         let fingerprint = wait(connected, &line, by, |stop| Unreachable::NoRoute(stop.to_string())).await?;
         guard.keep();
         Ok(Self { jobs, line, fingerprint })
@@ -124,6 +125,27 @@ impl SshShell {
 
 fn fault(op: &str, name: &str) -> Fault {
     Fault::new(InfraKind::Network, "ssh", op, name)
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ShellError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(drop).map_err(|error| ShellError::Rig(fault("start the thread of", name).because(&error)))
+}
+
+/// Does this on a thread of its own, which gives up when nobody waits for it any more.
+async fn on_thread<T: Send + 'static>(
+    line: Arc<Line>,
+    by: &Deadline,
+    work: impl FnOnce(&Arc<Line>) -> Result<T, ShellError> + Send + 'static,
+) -> Result<T, ShellError> {
+    let guard = Abandon(line.clone(), true);
+    let (reply, done) = oneshot::channel();
+    let of_thread = line.clone();
+    // Who dropped the future does not want to know.
+    spawn(&line.name, move || drop(reply.send(work(&of_thread))))?;
+    let came = wait(done, &line, by, |stop| Unreachable::NoRoute(stop.to_string())).await?;
+    guard.keep();
+    Ok(came)
 }
 
 /// Sets the flag on drop, unless it is told to keep.

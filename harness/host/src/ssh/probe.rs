@@ -9,10 +9,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// An answer to a connection attempt on a local network; two retransmissions fit.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// A server that accepts and says nothing for so long is mute: OpenSSH greets within milliseconds, and
 /// within 2 s on a board that is just starting.
-const FIRST_BYTE: Duration = Duration::from_secs(5);
+pub(super) const FIRST_BYTE: Duration = Duration::from_secs(5);
 
 /// Connects and listens for the first byte.
 ///

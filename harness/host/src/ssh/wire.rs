@@ -18,7 +18,7 @@ const AGAIN: i32 = -37;
 /// How long a cancellation or a moved deadline may go unnoticed; data is noticed at once.
 const SLICE: Duration = Duration::from_millis(100);
 /// How often an idle session shows the server, and the firewalls between, that it lives.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// A session on its socket.
 pub(super) struct Wire {
@@ -73,7 +73,8 @@ pub(super) fn ready(socket: &OwnedFd, events: PollFlags, line: &Line, by: &Deadl
     }
 }
 
-fn wait_fds(fds: &mut [PollFd<'_>], span: Duration) -> Result<bool, Halt> {
+/// Waits until one of them is ready, or the span is over.
+pub(super) fn wait_fds(fds: &mut [PollFd<'_>], span: Duration) -> Result<bool, Halt> {
     let span = Timespec { tv_sec: span.as_secs() as i64, tv_nsec: i64::from(span.subsec_nanos()) };
     match poll(fds, Some(&span)) {
         Ok(count) => Ok(count > 0),
@@ -85,6 +86,11 @@ fn wait_fds(fds: &mut [PollFd<'_>], span: Duration) -> Result<bool, Halt> {
 impl Wire {
     pub(super) fn new(session: Session, socket: Arc<OwnedFd>, line: Arc<Line>) -> Self {
         Self { session, socket, line }
+    }
+
+    /// What its session speaks over, and what wakes who waits for it.
+    pub(super) fn ends(&self) -> [&OwnedFd; 2] {
+        [&self.socket, &self.line.wake]
     }
 
     /// Repeats an operation that is not blocking until it is done.

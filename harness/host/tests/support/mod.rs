@@ -1,12 +1,13 @@
 //! A real OpenSSH server for the tests, and deadlines.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
-use shakedown_core::{Deadline, NetPath, Pace, RealClock, SshTarget};
+use shakedown_core::{Deadline, NetPath, Pace, RealClock, ShellError, SshTarget, Unreachable};
 use shakedown_host::{Child, KeyPair, Tool, ssh};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -86,4 +87,41 @@ impl Sshd {
 pub(crate) fn free_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("its address")
+}
+
+/// What the DUT did, where it let nobody in.
+pub(crate) fn unreachable<T>(result: Result<T, ShellError>) -> Unreachable {
+    match result {
+        Err(ShellError::Dut(unreachable)) => unreachable,
+        Err(ShellError::Rig(fault)) => panic!("a fault of the rig: {fault}"),
+        Ok(_) => panic!("it was let in"),
+    }
+}
+
+/// A server that does one thing to whoever connects, and then keeps the connection open.
+pub(crate) fn server(greet: impl Fn(&mut TcpStream) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            greet(&mut stream);
+            kept.push(stream);
+        }
+    });
+    addr
+}
+
+/// A port whose queue is full: the kernel drops what else wants to connect, without an answer.
+pub(crate) fn full_queue() -> (OwnedFd, SocketAddr, Vec<OwnedFd>) {
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
+    let open = || socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None).unwrap();
+    let (listener, addr) = (open(), free_port());
+    bind(&listener, &addr).unwrap();
+    listen(&listener, 0).unwrap();
+    let waiting =
+        (0..4).map(|_| open()).inspect(|fd| assert_eq!(connect(fd, &addr), Err(Errno::INPROGRESS))).collect();
+    (listener, addr, waiting)
 }

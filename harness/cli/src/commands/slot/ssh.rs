@@ -45,7 +45,9 @@ pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     let user = args.user.clone().or(ssh.map(|ssh| ssh.user.clone())).unwrap_or_else(|| "root".to_owned());
     on_runtime(paths, &rig, "ending the session", async |caller| {
         let by = caller.wait("the keeper's answer", WORK);
-        let addr = match caller.ask(Ask::Address { slot: slot.clone(), port }).await?.reply(&by).await? {
+        // Kept until the end: the keeper holds the way open as long as we are there.
+        let mut link = caller.ask(Ask::Address { slot: slot.clone(), port }).await?;
+        let addr = match link.reply(&by).await? {
             Reply::Address(addr) => addr,
             reply => return Err(unexpected(&reply)),
         };
@@ -68,6 +70,7 @@ pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
             tool = tool.arg("--").args(&args.command);
         }
         let status = in_front(&caller, &tool).await?;
+        drop(link);
         if status.code() == Some(NOT_IN) {
             err!("{slot}: no way in at {addr}");
             return Ok(ExitCode::Infra);
