@@ -14,7 +14,7 @@ version=$(basename "$root"/usr/lib/modules/*)
 rm -rf "$tree"
 mkdir -p "$tree"/{bin,proc,sys,dev,run,sysroot,"lib/modules/$version"}
 cp "$root/usr/bin/busybox" "$tree/bin/busybox"
-for tool in sh cat chroot dd find insmod mkdir modprobe mount od rm sleep switch_root sync umount usleep; do
+for tool in sh cat chroot dd find insmod mkdir modprobe mount od rm sleep switch_root sync tail umount usleep; do
     ln -s busybox "$tree/bin/$tool"
 done
 install -m 755 "$recipe/initramfs/init" "$tree/init"

@@ -40,7 +40,7 @@ if [[ $board == raspberrypi3-64 ]]; then
     cp "$out/loaders/bcm2837-rpi-3-b.dtb" "$tree/"
     printf '%s\n' 'arm_64bit=1' 'enable_uart=1' 'kernel=kernel8.img' 'initramfs initrd.img followkernel' \
         'device_tree=bcm2837-rpi-3-b.dtb' > "$tree/config.txt"
-    echo "console=ttyS1,115200 root=PARTUUID=5D0F3C52-0000-4000-8000-000000000003 reference.slot=A ro panic=3" \
+    echo "console=ttyS1,115200 root=PARTUUID=5D0F3C52-0000-4000-8000-000000000003 reference.slot=A ro gpt panic=3" \
         "net.ifnames=0 apparmor=0 audit=0 mitigations=off $kernel_args" > "$tree/cmdline.txt"
 fi
 
