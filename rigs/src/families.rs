@@ -37,6 +37,7 @@ family! {
     ConsoleDriver: ConsoleConf(ConsoleCx<'_>) => Console, "consoles" {
         "command" Command(console::command),
         "rfc2217" Rfc2217(console::telnet::port),
+        "rtt" Rtt(console::rtt) if "probe",
         "serial" Serial(console::serial),
         "tcp" Tcp(console::telnet::plain),
         "telnet" Telnet(console::telnet::server),

@@ -58,6 +58,7 @@ pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 /// The drivers' settings, as they are written.
 pub mod conf {
     pub use crate::console::command::Conf as ConsoleCommand;
+    pub use crate::console::rtt::Conf as Rtt;
     pub use crate::console::serial::Conf as Serial;
     pub use crate::console::telnet::plain::Conf as Tcp;
     pub use crate::console::telnet::port::Conf as Rfc2217;

@@ -128,6 +128,13 @@ const PROVEN: &[Proven] = &[
     ),
     row(
         "consoles",
+        "rtt",
+        Grade::OwnFake,
+        "A program of ours on QEMU's nRF51, behind a model of ours of a Black Magic probe: what it says is read, and it \
+         answers what is typed. SEGGER's own code for such programs was not tried, and no probe and no chip",
+    ),
+    row(
+        "consoles",
         "serial",
         Grade::RealPeer,
         "Linux terminals by socat: every byte value, the speed as the kernel tells it, pulled and plugged again. \

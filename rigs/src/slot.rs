@@ -73,7 +73,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
             continue;
         }
         let full = format!("{name} of {}", request.id);
-        let cx = ConsoleCx { name: &full, clock: &request.clock, baud: board.baud };
+        let cx = ConsoleCx { name: &full, clock: &request.clock, baud: board.baud, probes: &wiring.probes };
         consoles.insert(name.clone(), driver.open(cx, by).await?);
     }
     let mut media = BTreeMap::new();

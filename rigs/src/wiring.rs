@@ -112,6 +112,14 @@ impl Wiring {
         }
         each("outputs", &self.outputs, LineDriver::check)?;
         each("consoles", &self.consoles, ConsoleDriver::check)?;
+        for (name, console) in &self.consoles {
+            if let ConsoleDriver::Rtt(rtt) = console
+                && !self.probes.contains_key(&rtt.probe)
+            {
+                let what = format!("this slot has no probe `{}`", rtt.probe);
+                return Err(WiringProblem::new(format!("consoles.{name}.rtt.probe"), what));
+            }
+        }
         each("media", &self.media, MediaDriver::check)?;
         each("probes", &self.probes, ProbeDriver::check)?;
         if let Some(network) = &self.network {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +24,11 @@ async fn open(text: &str, by: &Deadline) -> Rig<Console> {
         load::<ConsoleDriver>(&Document::new("rig.yaml", text)).unwrap_or_else(|e| panic!("{e:#}")).value;
     conf.check().unwrap_or_else(|problem| panic!("{problem}"));
     let clock: Arc<dyn Clock> = RealClock::start();
-    conf.open(ConsoleCx { name: "main of desk/pi4", clock: &clock, baud: 115_200 }, by).await
+    conf.open(
+        ConsoleCx { name: "main of desk/pi4", clock: &clock, baud: 115_200, probes: &BTreeMap::new() },
+        by,
+    )
+    .await
 }
 
 /// Remembers the marks.

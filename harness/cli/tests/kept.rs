@@ -9,14 +9,10 @@ mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{ConsoleLog, ConsoleTx, RealClock};
-use shakedown_host::{Pump, pump};
-use support::keeper::{all_ended, keeper, on, until, until_said};
+use support::keeper::{Person, all_ended, keeper, on, until, until_said};
 use support::{Place, by, micro, one_by_one, trial};
 
 fn main() {
@@ -46,28 +42,6 @@ fn bench(power: &str) -> Place {
         ),
     );
     place
-}
-
-/// A person's terminal, from our side.
-struct Person {
-    log: Arc<ConsoleLog>,
-    tx: Arc<dyn ConsoleTx>,
-    _pump: Pump,
-}
-
-impl Person {
-    fn at(terminal: OwnedFd) -> Self {
-        let log = Arc::new(ConsoleLog::new(RealClock::start()));
-        let pump = pump::fd(terminal, "terminal", log.clone()).unwrap();
-        Self { log, tx: pump.console().tx.unwrap(), _pump: pump }
-    }
-
-    async fn is_asked(&self, question: &str) {
-        let limit = by(question, 120);
-        while !String::from_utf8_lossy(&self.log.tail(1 << 20)).contains(question) {
-            limit.pause(Duration::from_millis(20), || self.log.last_line()).await.unwrap();
-        }
-    }
 }
 
 async fn unanswered() {

@@ -20,8 +20,8 @@ use bmp::Bmp;
 use chip::{Chip, Wrong};
 use gdb::Gdb;
 use shakedown_host::{Child, Tool};
-use support::keeper::until;
-use support::{Place, Ran, one_by_one, trial};
+use support::keeper::{Person, on, until};
+use support::{Place, Ran, Run, by, guest, micro, one_by_one, trial};
 
 fn main() {
     one_by_one(|| {
@@ -29,6 +29,8 @@ fn main() {
             trial("a_program_is_written_read_back_and_runs", written),
             trial("a_core_is_halted_let_go_and_reset_with_proof", halted),
             trial("a_faulted_core_tells_what_it_was_doing", post_mortem),
+            trial("a_run_that_fails_looks_into_the_core", run_fails),
+            trial("what_a_program_says_in_its_memory_is_a_console", rtt),
             trial("what_goes_wrong_is_named_in_time", faults),
             trial("a_pulled_probe_is_named_with_how_far_it_was", pulled),
             trial("what_the_rig_file_says_wrong_is_refused", refused),
@@ -235,11 +237,65 @@ async fn post_mortem() {
     bench.probe(&["status"]).await.says(0, &[": running"]);
 }
 
+/// A DUT that says nothing, with a microcontroller that ended in a fault.
+async fn run_fails() {
+    let mut bench = Bench::new().await;
+    let (elf, _) = bench.program(2, 0x45).await;
+    bench.probe(&["flash", &elf]).await.says(0, &["read back, equal"]);
+    until("the fault", 120, || bench.word(MARKED) == 0x45).await;
+    micro::documents(&bench.place, "20s");
+    let powered = bench.place.path("powered").display().to_string();
+    let text = std::fs::read_to_string(bench.place.path("rig.yaml")).unwrap();
+    let rest = format!(
+        "    consoles: {{ main: {{ command: {{ run: [cat] }} }} }}\n    \
+         media: {{ main: {{ file: {{ path: main.img, size: 8MiB }} }} }}\n    power:\n      command:\n        \
+         on: [touch, {powered}]\n        off: [rm, -f, {powered}]\n        \
+         status: {{ run: [sh, -c, 'test -e {powered} && echo yes || echo no'], on: 'yes', off: 'no' }}\n"
+    );
+    bench.place.file("rig.yaml", text + &rest);
+    let image = bench.place.file("image", guest::versioned("")).display().to_string();
+    let args = ["--path", "private", "run", "--slot", "one", "--image", &image, "--os", "micro"];
+    let ran = bench.place.run_within(support::SHAKEDOWN, &args, 900).await;
+    assert!(!matches!(ran.code, Some(0 | 2)), "{}", ran.all());
+    let run = Run::read(&bench.place.last());
+    let file = run.ledger.files.iter().find(|file| file.role == "post-mortem").expect("a post-mortem");
+    assert_eq!(file.path, "probe/mcu.txt", "{}", ran.all());
+    let told = std::fs::read_to_string(run.folder.join(&file.path)).unwrap();
+    for text in ["was: running\nnow: running\nexception: 3: HardFault\n", " deadbee0\n", "fault status"] {
+        assert!(told.contains(text), "missing `{text}` in {told}");
+    }
+    let report = std::fs::read_to_string(run.folder.join("report.html")).unwrap();
+    for text in ["probe/mcu.txt", "post-mortem of mcu", "3: HardFault"] {
+        assert!(report.contains(text), "missing `{text}` in the report");
+    }
+}
+
+/// A ring of a program, followed and typed on through the keeper. Its place is said: flashing leaves a copy of its
+/// table in the RAM.
+async fn rtt() {
+    let mut bench = Bench::new().await;
+    let text = std::fs::read_to_string(bench.place.path("rig.yaml")).unwrap();
+    let rest = "    consoles: { main: { command: { run: [cat] } }, mcu: { rtt: { probe: mcu, at: 0x20000200 } } }\n    power: { manual: {} }\n";
+    bench.place.file("rig.yaml", text + rest);
+    micro::documents(&bench.place, "20s");
+    let (elf, _) = bench.program(3, 0x46).await;
+    bench.probe(&["flash", &elf]).await.says(0, &["read back, equal"]);
+    until("the table of rings", 120, || bench.word(0x2000_0200) == u32::from_le_bytes(*b"SEGG")).await;
+    let (console, terminal) = bench.place.on_terminal(&on("console", &["mcu"]));
+    let person = Person::at(terminal);
+    person.is_asked("tests/one mcu: Ctrl-] leaves").await;
+    // More than the ring of 16 bytes holds.
+    person.tx.send(b"GDKKN ENQ @KK VGN QD@C SGHR", &by("typing", 60)).await.unwrap();
+    person.is_asked("HELLO!FOR!ALL!WHO!READ!THIS").await;
+    person.tx.send(b"\x1d", &by("typing", 60)).await.unwrap();
+    console.wait(&by("the end of the command", 120)).await.unwrap();
+}
+
 async fn faults() {
     let bench = Bench::new().await;
     let (elf, _) = bench.program(1, 0x42).await;
     let flash = ["flash", elf.as_str()];
-    let table: [(Wrong, &[&str], &[&str]); 6] = [
+    let table: [(Wrong, &[&str], &[&str]); 5] = [
         (Wrong::NoReset, &["reset"], &["cannot reset", "last seen: running before the reset"]),
         (
             Wrong::NoChip,
@@ -255,12 +311,6 @@ async fn faults() {
             ],
         ),
         (Wrong::Flipped(0x1003), &flash, &["at 0x00001003, as written, got 0x"]),
-        // It stands since then: that it stands is no reset.
-        (
-            Wrong::NoReset,
-            &["reset"],
-            &["expected a core that is caught as it leaves the reset", "no reset was caught"],
-        ),
         (Wrong::Mute, &["status"], &["waited", "for probe-rs to look at; last seen: the probe not open yet"]),
     ];
     for (wrong, args, texts) in table {
@@ -270,6 +320,12 @@ async fn faults() {
         ran.says(3, texts);
         ran.says(3, &[&bench.bmp.id()]);
     }
+    // That it stands is no reset.
+    bench.bmp.goes(Wrong::Nothing);
+    bench.probe(&["halt"]).await.says(0, &["halted at "]);
+    bench.bmp.goes(Wrong::NoReset);
+    let ran = bench.probe(&["reset"]).await;
+    ran.says(3, &["expected a core that is caught as it leaves the reset", "no reset was caught"]);
 }
 
 async fn pulled() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Cmd, Dut, Event, Medium, Side};
+use shakedown_core::{Cmd, Dut, Event, Evidence, Medium, Side};
 use shakedown_media::{Select, TreeLimits};
 
 use crate::adjudicate::ConsoleState;
@@ -21,6 +21,10 @@ const LOGS: Duration = Duration::from_secs(40);
 const OVER_CONSOLE: Duration = Duration::from_secs(60);
 /// Some tens of files; a log of 8 MiB off a slow card takes half a second.
 const OFF_MEDIUM: Duration = Duration::from_secs(120);
+/// Registers and some words of a stack take milliseconds; opening a probe some seconds.
+const POST_MORTEM: Duration = Duration::from_secs(30);
+/// The role of what a debug probe told.
+pub(crate) const LOOKED_INTO: &str = "post-mortem";
 /// The most kept of one log.
 const MOST: usize = 8 << 20;
 
@@ -45,6 +49,33 @@ pub(crate) async fn screenshot(dut: &LiveDut, folder: &RunFolder, name: &str) {
         // A full disk is announced by the folder itself.
         Ok(png) => drop(folder.save(name, "screenshot", &png)),
         Err(fault) => dut.sink.emit(Event::Trouble(fault)),
+    }
+}
+
+/// What the cores behind the slot's debug probes were doing.
+pub(crate) async fn post_mortems(dut: &LiveDut, folder: &RunFolder) {
+    if dut.cancel.is_cancelled() {
+        return;
+    }
+    for (name, probe) in &dut.slot.probes {
+        let by = dut.wait("post-mortem", POST_MORTEM).at_rig_pace();
+        let began = by.clock().now();
+        match probe.post_mortem(&by).await {
+            Ok(found) => {
+                let out = found.to_string();
+                drop(folder.save(&format!("probe/{name}.txt"), LOOKED_INTO, out.as_bytes()));
+                let evidence = Evidence::Command {
+                    line: format!("{LOOKED_INTO} of {name}"),
+                    by: probe.driver().into(),
+                    ended: format!("the core was {}", found.before),
+                    out,
+                    err: String::new(),
+                    took: by.clock().now().since(began),
+                };
+                dut.sink.emit(Event::Evidence { case: None, evidence });
+            }
+            Err(fault) => dut.sink.emit(Event::Trouble(fault)),
+        }
     }
 }
 

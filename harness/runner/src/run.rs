@@ -234,6 +234,7 @@ async fn whole(request: Request, waiting: Waiting, kept: &mut Option<Kept>) -> R
         },
     };
     let keep = keep && !dut.cancel.is_cancelled();
+    look_into(&dut, &sink, &folder).await;
     collect_all(&dut, &folder, &control, keep).await;
     safe_state(&dut, &sink, keep).await;
     for (name, role) in recordings {
@@ -445,6 +446,8 @@ async fn climb(
         console = last_lines(&dut.console.log, since, 40);
         let mut decided = adjudicate(cut, &observe(dut, since).await);
         collect::screenshot(dut, folder, "screen.png").await;
+        // Now: a control run would be another boot.
+        collect::post_mortems(dut, folder).await;
         if matches!(decided.outcome, Outcome::Undetermined { .. }) && !dut.cancel.is_cancelled() {
             decided = control::settle(dut, sink, folder, control, decided).await;
         }
@@ -480,6 +483,16 @@ fn ended(
 ) -> Event {
     let because = because.map(str::to_owned);
     Event::CaseEnded { case: case.clone(), attempt: 1, outcome, blame, because, took, console }
+}
+
+/// Where the run failed later than in its boot, what its cores were doing then.
+async fn look_into(dut: &LiveDut, sink: &JournalSink, folder: &RunFolder) {
+    let ledger = sink.ledger();
+    let done = ledger.files.iter().any(|file| file.role == collect::LOOKED_INTO);
+    let failed = !matches!(ledger.exit(), ExitCode::Ok | ExitCode::NothingRan);
+    if failed && !done {
+        collect::post_mortems(dut, folder).await;
+    }
 }
 
 /// What the DUT can still tell: through the shell, over its console, off its medium.

@@ -84,7 +84,7 @@ pub(crate) enum Run {
 pub(crate) const FEATURES: &[&str] = &["--workspace", "--features", "shakedown-qemu/micro,shakedown/rppal"];
 
 /// The same with debug probes.
-const PROBE: &str = "shakedown-qemu/micro,shakedown/probe";
+const PROBE: &str = "shakedown-qemu/micro,shakedown/rppal,shakedown/probe";
 
 const PROBE_CLIPPY: [&str; 8] =
     ["clippy", "--workspace", "--features", PROBE, "--all-targets", "--", "-D", "warnings"];

@@ -2,13 +2,16 @@
 
 pub(crate) mod command;
 mod link;
+pub(crate) mod rtt;
 pub(crate) mod serial;
 pub(crate) mod telnet;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shakedown_core::{Clock, Console, Deadline, Fut, Rig};
 
+use crate::families::ProbeDriver;
 use crate::wiring::WiringProblem;
 
 /// What a driver of consoles gets when it is opened.
@@ -19,6 +22,8 @@ pub struct ConsoleCx<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// The speed of the board's main console, unless the settings name another.
     pub baud: u32,
+    /// The slot's debug probes.
+    pub probes: &'a BTreeMap<String, ProbeDriver>,
 }
 
 /// Settings of a driver of consoles.

@@ -1,8 +1,11 @@
 //! Commands on one slot, and the keeper behind them.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_host::Child;
+use shakedown_core::{ConsoleLog, ConsoleTx, RealClock};
+use shakedown_host::{Child, Pump, pump};
 
 use super::{Place, by};
 
@@ -41,5 +44,28 @@ pub(crate) async fn all_ended(place: &Place) {
     let limit = by("the end of the keeper", 30);
     while !place.processes().is_empty() {
         limit.pause(Duration::from_millis(20), || format!("{:?}", place.processes())).await.unwrap();
+    }
+}
+
+/// A person's terminal, from our side.
+pub(crate) struct Person {
+    pub(crate) log: Arc<ConsoleLog>,
+    pub(crate) tx: Arc<dyn ConsoleTx>,
+    _pump: Pump,
+}
+
+impl Person {
+    pub(crate) fn at(terminal: OwnedFd) -> Self {
+        let log = Arc::new(ConsoleLog::new(RealClock::start()));
+        let pump = pump::fd(terminal, "terminal", log.clone()).unwrap();
+        Self { log, tx: pump.console().tx.unwrap(), _pump: pump }
+    }
+
+    /// Waits until this was said.
+    pub(crate) async fn is_asked(&self, question: &str) {
+        let limit = by(question, 120);
+        while !String::from_utf8_lossy(&self.log.tail(1 << 20)).contains(question) {
+            limit.pause(Duration::from_millis(20), || self.log.last_line()).await.unwrap();
+        }
     }
 }

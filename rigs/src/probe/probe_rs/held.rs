@@ -21,7 +21,7 @@ pub(super) const SHORT: Duration = Duration::from_secs(20);
 /// Which core it is, by its maker's number (Arm's architecture manuals, CPUID base register).
 const CPUID: u64 = 0xE000_ED00;
 /// Only the first core of a chip is spoken with.
-pub(super) const CORE: usize = 0;
+pub(crate) const CORE: usize = 0;
 
 /// How far an operation is, for whoever waits for it.
 #[derive(Clone, Default)]
@@ -42,7 +42,7 @@ impl Step {
 }
 
 /// One probe with its chip.
-pub(super) struct Held {
+pub(crate) struct Held {
     conf: Conf,
     selector: DebugProbeSelector,
     target: Target,
@@ -55,6 +55,8 @@ struct Open {
     session: Option<Session>,
     /// Ending a session lets the core go, which must not be while it is to stand.
     stands: bool,
+    /// How many follow what the chip says: for them it is kept open.
+    followers: usize,
 }
 
 impl Drop for Open {
@@ -70,7 +72,7 @@ static ALL: Mutex<BTreeMap<String, Weak<Held>>> = Mutex::new(BTreeMap::new());
 
 impl Held {
     /// The one of these settings.
-    pub(super) fn of(conf: &Conf) -> Rig<Arc<Self>> {
+    pub(crate) fn of(conf: &Conf) -> Rig<Arc<Self>> {
         let refused = |what: &str, got: String| {
             Fault::new(InfraKind::Config, NAME, "open", &conf.probe).expected(what, got)
         };
@@ -108,7 +110,7 @@ impl Held {
         Ok(held)
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("{} behind {}", self.target.name, self.conf.probe)
     }
 
@@ -126,6 +128,12 @@ impl Held {
         self.fault(op).expected("it done", done).because(error)
     }
 
+    /// Keeps the probe open for somebody who asks it again and again.
+    pub(crate) fn follow(self: Arc<Self>) -> Following {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).followers += 1;
+        Following(self)
+    }
+
     /// Does this with the chip, on the probe's thread.
     pub(super) async fn with<T: Send + 'static>(
         self: &Arc<Self>,
@@ -136,7 +144,8 @@ impl Held {
     ) -> Rig<T> {
         let (held, step) = (self.clone(), Step::default());
         let far = step.clone();
-        let job = move |by: &Deadline| held.on_thread(op, &step, by, work);
+        let job =
+            move |by: &Deadline| held.on_thread(op, &step, |held, session| work(held, session, &step, by));
         self.worker.watched(op, by, within, move || far.seen(), job).await
     }
 
@@ -144,8 +153,7 @@ impl Held {
         &self,
         op: &str,
         step: &Step,
-        by: &Deadline,
-        work: impl FnOnce(&Self, &mut Session, &Step, &Deadline) -> Rig<T>,
+        work: impl FnOnce(&Self, &mut Session) -> Rig<T>,
     ) -> Rig<T> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let held = open.session.take();
@@ -155,7 +163,7 @@ impl Held {
                 Some(session) => session,
                 None => self.attach(op, step)?,
             };
-            let done = work(self, &mut session, step, by)?;
+            let done = work(self, &mut session)?;
             step.at("the work done, and the core looked at");
             let core = session.core(CORE).and_then(|mut core| core.status());
             let status = core.map_err(|error| self.failed(op, step, &error))?;
@@ -167,8 +175,9 @@ impl Held {
         });
         match done {
             Ok((done, session, stands)) => {
-                if stands {
-                    *open = Open { session: Some(session), stands };
+                open.stands = stands;
+                if stands || open.followers > 0 {
+                    open.session = Some(session);
                 }
                 Ok(done)
             }
@@ -236,6 +245,33 @@ impl Held {
 
     pub(super) fn word(&self, op: &str, step: &Step, core: &mut Core<'_>, at: u64) -> Rig<u32> {
         core.read_word_32(at).map_err(|error| self.failed(op, step, &error))
+    }
+}
+
+/// The right to a probe that is kept open.
+pub(crate) struct Following(Arc<Held>);
+
+impl Following {
+    /// Does this with the chip, on the thread of whoever follows it.
+    pub(crate) fn with<T, E: std::error::Error>(
+        &self,
+        op: &str,
+        work: impl FnOnce(&mut Session) -> Result<T, E>,
+    ) -> Rig<T> {
+        let step = Step::default();
+        self.0.on_thread(op, &step, |held, session| {
+            work(session).map_err(|error| held.failed(op, &step, &error))
+        })
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.followers -= 1;
+        if open.followers == 0 && !open.stands {
+            open.session = None;
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod cortex;
 #[cfg(feature = "probe")]
 mod flash;
 #[cfg(feature = "probe")]
-mod held;
+pub(crate) mod held;
 #[cfg(feature = "probe")]
 mod post_mortem;
 
