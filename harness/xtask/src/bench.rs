@@ -12,8 +12,6 @@ use anyhow::{Context, bail};
 use crate::packages;
 use crate::shell::{Background, cargo, line, root, target_dir};
 
-/// The version that the figures in the notes were taken with.
-const LABGRID: &str = "labgrid==26.0.1";
 /// What ends the feed.
 const END: &str = "THE-END-OF-FEED";
 
@@ -94,20 +92,14 @@ impl Bench {
     }
 
     /// labgrid's Python; installed at the first call.
-    fn python(&self) -> anyhow::Result<PathBuf> {
-        let venv = self.folder.join("venv");
-        let python = venv.join("bin/python");
-        if !python.exists() {
-            line([Path::new("python3"), Path::new("-m"), Path::new("venv"), &venv]).run()?;
-            let pip = venv.join("bin/pip").display().to_string();
-            line([pip.as_str(), "-q", "install", LABGRID]).run()?;
-        }
-        Ok(python)
+    fn python(&self) -> PathBuf {
+        let wanted = include_str!("../bench/labgrid.txt");
+        shakedown_pinned::programs(&self.folder, "labgrid", wanted).join("python")
     }
 
     fn labgrid(&self, args: &[&str]) -> anyhow::Result<f64> {
         let script = root().join("harness/xtask/bench/labgrid_peer.py").display().to_string();
-        let python = self.python()?.display().to_string();
+        let python = self.python().display().to_string();
         number(&line([python.as_str(), script.as_str()].iter().chain(args)).read()?)
     }
 

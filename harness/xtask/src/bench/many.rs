@@ -51,7 +51,7 @@ impl Bench {
 
     /// labgrid's processes, all at once: the seconds until the last has ended.
     fn peers<'a, const N: usize>(&self, each: impl Iterator<Item = [&'a str; N]>) -> anyhow::Result<f64> {
-        self.python()?;
+        self.python();
         let began = Instant::now();
         std::thread::scope(|scope| {
             let all: Vec<_> = each.map(|argv| scope.spawn(move || self.labgrid(&argv))).collect();

@@ -1,5 +1,6 @@
 //! Many consoles at once, opened by the driver and recorded by the recorder of a run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +32,9 @@ pub(super) async fn record(folder: &Path, bytes: u64, ports: &[PathBuf]) -> CliR
         let (name, own) = (number.to_string(), folder.join(number.to_string()));
         std::fs::create_dir_all(&own)?;
         let serial = Serial { port: port.clone(), baud: Some(BAUD) };
-        let console = serial.open(ConsoleCx { name: &name, clock: &clock, baud: BAUD }, &by).await?;
+        let console = serial
+            .open(ConsoleCx { name: &name, clock: &clock, baud: BAUD, probes: &BTreeMap::new() }, &by)
+            .await?;
         let health = folder::record(&own, &name, &console.log, &clock)?;
         consoles.push((console, health));
     }
