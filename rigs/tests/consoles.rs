@@ -196,10 +196,14 @@ async fn every_console_against_every_fault() {
     let argv = [peers::PYTHON.to_owned(), peers::script("rfc2217_server.py"), port.to_string()];
     let _server = peers::start(tempfile::tempdir().unwrap(), port, argv).listening().await;
     for driver in ConsoleDriver::NAMES {
-        // A program and a local port: in `slot.rs` and above.
-        if matches!(*driver, "command" | "serial") {
-            let none =
-                if *driver == "serial" { "serial: { port: /dev/none }" } else { "command: { run: [/none] }" };
+        // A program and a local port: in `slot.rs` and above. A probe: in `probe.rs` of the command line.
+        let local = match *driver {
+            "command" => Some("command: { run: [/none] }"),
+            "rtt" => Some("rtt: { probe: none }"),
+            "serial" => Some("serial: { port: /dev/none }"),
+            _ => None,
+        };
+        if let Some(none) = local {
             let fault = open(none, &soon()).await.unwrap_err();
             assert!(!fault.to_string().is_empty(), "{driver}");
             continue;

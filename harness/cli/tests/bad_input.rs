@@ -1006,7 +1006,7 @@ async fn sabotages() {
     let place = Place::new();
     let args = ["run", "--board", "generic-amd64", "--sabotage", "proven"];
     let all = place.run(&[&args[..], &["--list"]].concat()).await;
-    all.says(0, &["11 cases in `all`"]);
+    all.says(0, &["12 cases in `all`"]);
     place
         .run(&[&args[..], &["--list", "--suite", "container"]].concat())
         .await
