@@ -218,7 +218,9 @@ impl LiveDut {
     pub(crate) fn believe(&self, with: impl FnOnce(&mut HostKey) -> Option<Evidence>) {
         // Not under the lock: the evidence's case is looked up behind it.
         let change = self.keys(with);
-        change.into_iter().for_each(|change| self.evidence(change));
+        if let Some(change) = change {
+            self.evidence(change);
+        }
     }
 
     /// Forgets the shells: after a boot there are new servers behind them.
