@@ -133,21 +133,9 @@ fn check(own: &Loaded<OsDoc>) -> Result<(), BoardsError> {
         need(own, "config.keys", &config.keys, &KEYS)?;
     }
     way_in(own)?;
-    for (offer, said, what) in [
-        (
-            "engine",
-            doc.engine.is_some(),
-            "`engine` is offered, and the profile has no `engine:` that says which",
-        ),
-        (
-            "host-key-told",
-            doc.ssh.fingerprint.is_some(),
-            "`host-key-told` is offered, and the profile has no `ssh.fingerprint` that says how",
-        ),
-    ] {
-        if let (Some(index), false) = (doc.offers.iter().position(|word| word == offer), said) {
-            return Err(own.invalid(&format!("offers[{index}]"), what).into());
-        }
+    if let (Some(index), None) = (doc.offers.iter().position(|word| word == "engine"), &doc.engine) {
+        let what = "`engine` is offered, and the profile has no `engine:` that says which";
+        return Err(own.invalid(&format!("offers[{index}]"), what).into());
     }
     if let Some(update) = &doc.update
         && !update.command.contains("{file}")

@@ -69,10 +69,6 @@ fn an_os_needs_a_way_in_and_what_it_offers() {
         (OS.replace("    - { name: shell, seen: shell, within: 60s }\n", ""), "at a stage with `seen: shell`"),
         (OS.replace("shutdown", "offers: [engine]\nshutdown"), "os/mine.yaml:6:10: offers[0]: `engine` is offered"),
         (
-            OS.replace("shutdown", "offers: [shell, host-key-told]\nshutdown"),
-            "os/mine.yaml:6:17: offers[1]: `host-key-told` is offered",
-        ),
-        (
             OS.replace("shutdown", "config: { file: c, mounted: /c, keys: { ssh-keys: k } }\nshutdown"),
             "partitions: `boot` is missing",
         ),

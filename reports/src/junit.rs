@@ -240,6 +240,7 @@ fn evidence(evidence: &Evidence) -> String {
             block
         }
         Evidence::Note(note) => format!("note: {}", text::block(note)),
+        Evidence::HostKey { was, now, word } => format!("note: {}", text::host_key(was, now, *word)),
         Evidence::File { path, role } => format!("{}: {}", text::line(role), text::line(path)),
     }
 }

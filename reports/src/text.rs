@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use shakedown_core::names;
+use shakedown_core::{KeyWord, names};
 
 /// Marks that reorder, hide or join text.
 pub fn is_hidden(c: char) -> bool {
@@ -142,6 +142,11 @@ pub fn quantity(value: f64, unit: &str) -> String {
 /// `1 case`, `3 cases`.
 pub fn count(many: usize, noun: &str) -> String {
     names::many(many as u64, noun, &format!("{noun}s"))
+}
+
+/// A change of the DUT's SSH host key.
+pub fn host_key(was: &str, now: &str, word: KeyWord) -> String {
+    format!("the SSH host key is {} now, it was {}: {word}", line(now), line(was))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fake::{Answer, Fake};
 use shakedown_core::profile::UpdateProfile;
-use shakedown_core::{BadSpec, Blame, Capability, OsProfile};
+use shakedown_core::{BadSpec, Blame, Capability, Cut, OsProfile};
 use shakedown_suites::Suites;
 
 /// The reference OS's own words when a new version fails its health check.
@@ -32,13 +32,16 @@ fn profile() -> OsProfile {
     }
 }
 
-async fn run(case: &str, script: &[(&'static str, &[Answer])]) -> Fake {
+async fn ends(case: &str, fake: &Fake) -> Result<(), Cut> {
     let suites = Suites::embedded().unwrap();
-    let fake = Fake::new(script).with_profile(profile());
     let case = suites.get(case).unwrap().for_profile(&profile());
     assert!(!case.spec().needs.contains(&Capability::new("fact `fast-health`")));
-    let result = case.run(&fake, &fake.deadline(Duration::from_secs(10))).await;
-    assert_eq!(result, Ok(()));
+    case.run(fake, &fake.deadline(Duration::from_secs(10))).await
+}
+
+async fn run(case: &str, script: &[(&'static str, &[Answer])]) -> Fake {
+    let fake = Fake::new(script).with_profile(profile());
+    assert_eq!(ends(case, &fake).await, Ok(()));
     fake
 }
 
@@ -81,4 +84,27 @@ async fn a_reset_by_the_watchdog_may_be_told_by_the_boot_loader() {
     .await;
     let resets = fake.resets.lock().unwrap();
     assert_eq!((resets[0].up_to, resets[0].bad.as_slice()), (1, &["watchdog-reset".to_owned()][..]));
+}
+
+/// A key that outlives the reset was not on what was emptied, whatever the profile promises.
+#[tokio::test]
+async fn a_reset_declares_a_new_host_key_and_misses_one_that_does_not_come() {
+    let script: &[(&'static str, &[Answer])] = &[
+        ("mkdir", &[(0, "")]),
+        ("rm ", &[(0, "")]),
+        ("ls ", &[(0, "")]),
+        ("engine-healthcheck", &[(0, "")]),
+        ("volumes=", &[(0, "")]),
+    ];
+    let renewed = Fake::new(script).with_profile(profile());
+    *renewed.keys.lock().unwrap() = vec!["SHA256:one", "SHA256:two"];
+    assert_eq!(ends("os::reboot::purge", &renewed).await, Ok(()));
+    assert_eq!(*renewed.keys.lock().unwrap(), ["SHA256:two"], "it was declared");
+
+    let kept = Fake::new(script).with_profile(profile());
+    let Err(Cut::Fail(failure)) = ends("os::reboot::purge", &kept).await else { panic!("it passes") };
+    assert_eq!(
+        (failure.what.as_str(), failure.got.as_str()),
+        ("the SSH host key survived the reset", "SHA256:one")
+    );
 }

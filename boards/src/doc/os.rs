@@ -64,7 +64,8 @@ pub struct SshDoc {
     /// The user to log in as.
     pub user: String,
     /// A byte regex for the console line with the host key; its first group is `SHA256:…`.
-    /// Left out: the first key that is seen in a run counts.
+    /// Left out: the first key that is seen in a run counts, and after it only one that a case declares: a reset
+    /// makes another.
     pub fingerprint: Option<Pattern>,
     /// For an OS whose image takes no key (`config` is left out): the file that the run's key is
     /// added to at each boot, through the console's login.

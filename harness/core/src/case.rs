@@ -195,6 +195,15 @@ pub enum Evidence {
     },
     /// A note of the case.
     Note(String),
+    /// Another SSH host key of the DUT is believed from here on.
+    HostKey {
+        /// The fingerprint that was believed until now: `SHA256:…`.
+        was: String,
+        /// The one that is believed now.
+        now: String,
+        /// Why.
+        word: KeyWord,
+    },
     /// A file in the run's folder.
     File {
         /// Relative to the run's folder.
@@ -202,6 +211,26 @@ pub enum Evidence {
         /// `screenshot`, `journal`.
         role: String,
     },
+}
+
+/// Why another host key is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyWord {
+    /// The console showed it.
+    Console,
+    /// A case had declared that the boot may bring another one ([`Dut::host_key_may_change`]), and it was the
+    /// first other one at which the boot let us in.
+    Declared,
+}
+
+impl fmt::Display for KeyWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Console => "the console showed it",
+            Self::Declared => "the case had declared that this boot may bring another one",
+        })
+    }
 }
 
 /// The DUT as a case sees it: no driver, rig, board slug or QEMU in sight.
@@ -234,6 +263,14 @@ pub trait Dut: Send + Sync {
         allowed: &'a Resets,
         by: &'a Deadline,
     ) -> Fut<'a, Result<BootReport, Cut>>;
+    /// The fingerprint `SHA256:…` of the SSH host key that is believed now; `None` where SSH never let us in.
+    fn host_key(&self) -> Option<String>;
+    /// Declares that what the case does next erases the place of the SSH host key. From the next reboot that
+    /// the case asks for or awaits to its *ready*, the first other key at which the run's own key lets us in is
+    /// believed instead, with [`Evidence::HostKey`]; at any other time another key is refused. Ends with that
+    /// boot, or with the case. Where the OS profile says how the console shows the key, only the console is
+    /// believed.
+    fn host_key_may_change(&self);
     /// Tries to log in with another key or none; `Ok` is the method that let us in.
     fn try_login<'a>(&'a self, how: LoginTry, by: &'a Deadline) -> Fut<'a, Result<bool, ShellError>>;
     /// Whether a TCP port of the DUT accepts from outside.

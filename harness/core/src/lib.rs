@@ -30,7 +30,7 @@ pub mod tool;
 pub use board::{Arch, Board, Flasher, Provision, Tegra, TegraWay, UsbBoot, VendorTool};
 pub use boot::{BadSpec, BootFailure, BootReport, BootSpec, Seen, StageSpec, StageTime};
 pub use case::{
-    Case, CaseSpec, Cut, Dut, Edit, Effect, Evidence, Failure, LoginTry, Reboot, Resets, Sabotage,
+    Case, CaseSpec, Cut, Dut, Edit, Effect, Evidence, Failure, KeyWord, LoginTry, Reboot, Resets, Sabotage,
 };
 pub use console::{Chunk, Closed, Console, ConsoleLog, ConsoleTx, Cursor, Hit, Mark, Matcher, Tap, WaitEnd};
 pub use event::{Event, Measure, Sink};

@@ -102,7 +102,7 @@ pub struct SshTarget {
     pub user: String,
     /// An OpenSSH private key (PEM), made for this run.
     pub key: Arc<str>,
-    /// The fingerprint `SHA256:…` that the console showed; `None` accepts the first and returns it pinned.
+    /// The fingerprint `SHA256:…` that is believed; `None` accepts the first and returns it pinned.
     pub host_key: Option<String>,
 }
 

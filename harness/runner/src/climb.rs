@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use shakedown_console::{BootMachine, BootStep, Capture, Finder, PatternError, Patterns};
 use shakedown_core::{
-    BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Mono, Resets, Seen, StageSpec,
-    WaitEnd,
+    BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Mono, Resets, Seen, ShellError,
+    StageSpec, WaitEnd,
 };
 
 use crate::dut::{LiveDut, stage_measure};
+use crate::host_key::HostKey;
 use crate::netboot;
 
 /// Between two looks at a stage that is seen over the network.
@@ -34,7 +35,9 @@ pub(crate) struct Ascent<'a> {
 pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> Result<BootReport, Cut> {
     dut.sink.emit(Event::BootStarted { how: ascent.how.to_owned() });
     dut.ascend(ascent.since);
+    dut.keys(HostKey::boot_begins);
     let end = dut.waiting.on(led(dut, ascent, by)).await;
+    dut.keys(HostKey::close);
     match &end {
         Ok(report) => {
             dut.slot.pace.measured(report.pace);
@@ -49,7 +52,17 @@ pub(crate) async fn climb(dut: &LiveDut, ascent: &Ascent<'_>, by: &Deadline) -> 
                 dut.remember_boot(boot_id(dut, &look).await);
             }
         }
-        Err(Cut::Boot(failure)) => dut.sink.emit(Event::BootFailed(failure.clone())),
+        Err(Cut::Boot(failure)) => {
+            dut.sink.emit(Event::BootFailed(failure.clone()));
+            // Somebody answers, and another key is why nobody looks further.
+            if let BootFailure::Late { .. } = failure
+                && let Some(other) = dut.keys(|keys| keys.refused())
+            {
+                // The start was asked for: it is no news of this case.
+                dut.settle();
+                return Err(Cut::Shell(ShellError::Dut(other)));
+            }
+        }
         Err(_) => {}
     }
     end
@@ -249,7 +262,7 @@ impl HostKeys {
         self.seen = Cursor(here.0 - (said.len() - end - 1) as u64);
         for line in said[..end].split(|byte| *byte == b'\n') {
             if let Some(key) = pattern.first(line) {
-                dut.pin(Some(String::from_utf8_lossy(&key).into_owned()));
+                dut.believe(|keys| keys.told(String::from_utf8_lossy(&key).into_owned()));
             }
         }
     }

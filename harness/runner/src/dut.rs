@@ -15,6 +15,7 @@ use shakedown_core::{
 use tokio_util::sync::CancellationToken;
 
 use crate::climb::{self, Ascent};
+use crate::host_key::HostKey;
 use crate::identity::Identity;
 use crate::netboot::Net;
 use crate::provision::power_down;
@@ -61,8 +62,7 @@ struct State {
     boot_id: Option<String>,
     /// What booted was asked, and is what a tool was to bring.
     proven: bool,
-    /// The fingerprint that the console showed, or the first one met.
-    host_key: Option<String>,
+    keys: HostKey,
     /// The run's key was seen on the DUT since the boot that is watched began.
     authorized: bool,
 }
@@ -159,9 +159,11 @@ impl LiveDut {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Evidence and measures belong to this case from now on.
+    /// Evidence and measures belong to this case from now on; what the one before declared is over.
     pub(crate) fn enter(&self, case: Option<CaseId>) {
-        self.state().case = case;
+        let mut state = self.state();
+        state.case = case;
+        state.keys.close();
     }
 
     /// Console bytes after this place came after the last boot that came up.
@@ -207,9 +209,16 @@ impl LiveDut {
         self.state().settled = here;
     }
 
-    /// The host key that is pinned.
-    pub(crate) fn pin(&self, fingerprint: Option<String>) {
-        self.state().host_key = fingerprint;
+    /// What is known of its host key.
+    pub(crate) fn keys<T>(&self, with: impl FnOnce(&mut HostKey) -> T) -> T {
+        with(&mut self.state().keys)
+    }
+
+    /// The same where another key may be believed afterwards: that is shown.
+    pub(crate) fn believe(&self, with: impl FnOnce(&mut HostKey) -> Option<Evidence>) {
+        // Not under the lock: the evidence's case is looked up behind it.
+        let change = self.keys(with);
+        change.into_iter().for_each(|change| self.evidence(change));
     }
 
     /// Forgets the shells: after a boot there are new servers behind them.
@@ -228,7 +237,7 @@ impl LiveDut {
             addr: network.tcp(self.profile.ssh.port, by).await?,
             user: self.profile.ssh.user.clone(),
             key: self.identity.private_key.clone(),
-            host_key: self.state().host_key.clone(),
+            host_key: self.host_key(),
         })
     }
 
@@ -238,11 +247,27 @@ impl LiveDut {
         if let Some(shell) = &*open {
             return Ok(shell.clone());
         }
-        let target = self.target(by).await.map_err(ShellError::Rig)?;
-        let (shell, fingerprint) = self.shells.ssh(&target, by).await?;
-        self.state().host_key.get_or_insert(fingerprint);
-        *open = Some(shell.clone());
-        Ok(shell)
+        let mut target = self.target(by).await.map_err(ShellError::Rig)?;
+        let mut came = self.shells.ssh(&target, by).await;
+        if let Err(ShellError::Dut(why)) = &came
+            && let Some(other) = self.keys(|keys| keys.other(why))
+        {
+            target.host_key = Some(other);
+            came = self.shells.ssh(&target, by).await;
+        }
+        match came {
+            Ok((shell, fingerprint)) => {
+                self.believe(|keys| keys.met(fingerprint));
+                *open = Some(shell.clone());
+                Ok(shell)
+            }
+            Err(error) => {
+                if let ShellError::Dut(why) = &error {
+                    self.keys(|keys| keys.failed(why));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// What commands go through: SSH, or the login on the console where the slot has no network.
@@ -513,6 +538,21 @@ impl Dut for LiveDut {
             let ascent = Ascent { how: "reboot by the DUT", since, began, from_power: false, allowed };
             climb::climb(self, &ascent, by).await
         })
+    }
+
+    fn host_key(&self) -> Option<String> {
+        self.keys(|keys| keys.believed().map(str::to_owned))
+    }
+
+    fn host_key_may_change(&self) {
+        let told = self.profile.ssh.fingerprint.is_some();
+        if !told {
+            self.keys(HostKey::declare);
+        }
+        let who = if told { "the console tells which" } else { "the first other one is believed" };
+        self.evidence(Evidence::Note(format!(
+            "declared: the next boot may bring another SSH host key; {who}"
+        )));
     }
 
     fn try_login<'a>(&'a self, how: LoginTry, by: &'a Deadline) -> Fut<'a, Result<bool, ShellError>> {

@@ -13,6 +13,7 @@ pub mod doctor;
 mod dut;
 mod folder;
 mod health;
+mod host_key;
 mod identity;
 mod installer;
 mod kept;

@@ -257,6 +257,7 @@ async fn cases_that_share_a_reboot_keep_their_evidence_and_do_not_fail_each_othe
                 Evidence::Note(note) => note.as_str(),
                 Evidence::Command { line, .. } => line.as_str(),
                 Evidence::File { path, .. } => path.as_str(),
+                Evidence::HostKey { now, .. } => now.as_str(),
             })
             .collect();
         assert_eq!(shown, ["prepared", "prepare", "checked"]);

@@ -29,6 +29,9 @@ fn show(evidence: &Evidence) -> Markup {
             @if out.is_empty() && err.is_empty() { p class="none" { "no output" } }
         },
         Evidence::Note(note) => html! { p class="said" { (text::block(note)) } },
+        Evidence::HostKey { was, now, word } => {
+            html! { p class="said" { (text::host_key(was, now, *word)) } }
+        }
         Evidence::File { path, role } => html! { p { (text::line(role)) ": " (super::file_link(path)) } },
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use shakedown_core::event::{Event, RunHead};
 use shakedown_core::ledger::Ledger;
-use shakedown_core::{Entry, Mono, StageTime};
+use shakedown_core::{Entry, Evidence, Mono, StageTime};
 
 use crate::text;
 use crate::view::{View, Word};
@@ -115,6 +115,9 @@ impl<W: Write> Terminal<W> {
                         format!("{} {}: {}", untimed(), text::line(&case.0), text::line(&outcome.headline()));
                 }
                 self.status(&word.text().to_uppercase(), ink(word), &line)?;
+            }
+            Event::Evidence { evidence: Evidence::HostKey { was, now, word }, .. } => {
+                self.status("Key", Ink::Warning, &text::host_key(was, now, *word))?;
             }
             Event::Trouble(fault) => self.status("Trouble", Ink::Warning, &text::line(&fault.to_string()))?,
             Event::ControlRun { outcome, image } => {

@@ -3,7 +3,7 @@
 use shakedown_core::event::Planned;
 use shakedown_core::time::Waited;
 use shakedown_core::{
-    Blame, CaseId, Effect, Event, Evidence, ExitCode, Failure, Fault, InfraKind, Outcome, Stop,
+    Blame, CaseId, Effect, Event, Evidence, ExitCode, Failure, Fault, InfraKind, KeyWord, Outcome, Stop,
 };
 
 use super::corpus::{CASES, Sketch, Tale, case, ms, plan};
@@ -257,6 +257,10 @@ pub fn hostile() -> Vec<u8> {
     tale.say(Event::Evidence {
         case: Some(CaseId(CASES[1].id.into())),
         evidence: Evidence::Note(evil.into()),
+    });
+    tale.say(Event::Evidence {
+        case: Some(CaseId(CASES[1].id.into())),
+        evidence: Evidence::HostKey { was: evil.into(), now: evil.into(), word: KeyWord::Declared },
     });
     tale.say(Event::Evidence {
         case: None,

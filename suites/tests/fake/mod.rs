@@ -32,6 +32,9 @@ pub struct Fake {
     pub put: Mutex<Vec<(String, Vec<u8>)>>,
     /// What each awaited boot was allowed to do.
     pub resets: Mutex<Vec<Resets>>,
+    /// The SSH host key; a boot that was declared to bring another one goes on to the next, if there is one.
+    pub keys: Mutex<Vec<&'static str>>,
+    declared: Mutex<bool>,
 }
 
 impl Fake {
@@ -50,6 +53,8 @@ impl Fake {
             measures: Mutex::default(),
             put: Mutex::default(),
             resets: Mutex::default(),
+            keys: Mutex::new(vec!["SHA256:one"]),
+            declared: Mutex::default(),
         }
     }
 
@@ -165,6 +170,10 @@ impl Dut for Fake {
         &self.console
     }
     fn reboot<'a>(&'a self, _: Reboot, _: &'a Deadline) -> Fut<'a, Result<BootReport, Cut>> {
+        let mut keys = self.keys.lock().unwrap();
+        if std::mem::take(&mut *self.declared.lock().unwrap()) && keys.len() > 1 {
+            keys.remove(0);
+        }
         Box::pin(async { Ok(BootReport { stages: Vec::new(), pace: 1.0, banners: 1 }) })
     }
     fn await_boot<'a>(
@@ -175,6 +184,12 @@ impl Dut for Fake {
     ) -> Fut<'a, Result<BootReport, Cut>> {
         self.resets.lock().unwrap().push(resets.clone());
         self.reboot(Reboot::Clean, by)
+    }
+    fn host_key(&self) -> Option<String> {
+        self.keys.lock().unwrap().first().map(|key| (*key).to_owned())
+    }
+    fn host_key_may_change(&self) {
+        *self.declared.lock().unwrap() = true;
     }
     fn try_login<'a>(&'a self, _: LoginTry, _: &'a Deadline) -> Fut<'a, Result<bool, ShellError>> {
         Box::pin(async { Ok(false) })

@@ -268,7 +268,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         &[WrongHostKey],
         &[],
         Verdict::Undetermined,
-        "another host key than the console showed: another machine, or a new key",
+        "another host key than the one that is believed: another machine, or a key that nobody declared",
     ),
     row("too-late", &[Late], &[ConsoleAlive], Verdict::Fail(Blame::Os), "what was waited for did not come"),
     row(

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) answers: fn(&mut World, &str) -> Result<String, Unreachable>,
     /// Whether SSH lets us in.
     pub(crate) ssh: bool,
+    /// The fingerprint that its SSH server shows.
+    pub(crate) host_key: &'static str,
     /// What the network says.
     pub(crate) path: NetPath,
     /// Whether a login answers on the console.
@@ -163,6 +165,7 @@ impl Sim {
             says: |_| GOOD,
             answers: usual,
             ssh: true,
+            host_key: "SHA256:sim",
             path: NetPath::Speaks,
             getty: true,
             reads_back: true,
@@ -381,7 +384,7 @@ impl Network for Wire {
 impl Shells for Wire {
     fn ssh<'a>(
         &'a self,
-        _target: &'a SshTarget,
+        target: &'a SshTarget,
         _by: &'a Deadline,
     ) -> Fut<'a, Result<(Arc<dyn Shell>, String), ShellError>> {
         Box::pin(async {
@@ -389,7 +392,11 @@ impl Shells for Wire {
             if !world.ssh || !world.on {
                 return Err(ShellError::Dut(Unreachable::Refused("port 22".into())));
             }
-            Ok((Arc::new(Self(self.0.clone())) as Arc<dyn Shell>, "SHA256:sim".to_owned()))
+            let got = world.host_key.to_owned();
+            match target.host_key.clone().filter(|expected| *expected != got) {
+                Some(expected) => Err(ShellError::Dut(Unreachable::WrongHostKey { expected, got })),
+                None => Ok((Arc::new(Self(self.0.clone())) as Arc<dyn Shell>, got)),
+            }
         })
     }
 
