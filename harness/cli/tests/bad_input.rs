@@ -943,7 +943,7 @@ async fn rigs() {
             "device: /dev/video0, skip: 999",
             "6:51: slots.a.capture.v4l2.skip: more than 300 never end in time",
         ),
-        ("device: /dev/video0, format: nv12", "6:53: slots.a.capture.v4l2.format: unknown variant `nv12`"),
+        ("device: /dev/video0, format: nv12", "6:53: slots.a.capture.v4l2.format: unknown choice `nv12`"),
     ] {
         screen(&format!("    capture: {{ v4l2: {{ {settings} }} }}\n"));
         place.run(&["rigs", "check"]).await.says(2, &[&format!("error: rig.yaml:{said}")]);
