@@ -123,7 +123,7 @@ mod tests {
 
     /// A line of text, a fifth of whose pixels are lit, in the first of 30 rows.
     fn prompt(x: usize, y: usize) -> [u8; 3] {
-        if y < 16 && x < 96 && (x + 2 * y) % 5 == 0 { [170; 3] } else { [0; 3] }
+        if y < 16 && x < 96 && (x + 2 * y).is_multiple_of(5) { [170; 3] } else { [0; 3] }
     }
 
     #[test]

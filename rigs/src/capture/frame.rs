@@ -74,7 +74,7 @@ pub(super) fn picture(shape: Shape, bytes: &[u8]) -> Result<Picture, Wrong> {
     for line in bytes.chunks(stride.max(1)).take(height).map(|row| &row[..line]) {
         let end = rgb.len() + width * 3;
         match format {
-            Format::Yuyv => line.as_chunks().0.iter().for_each(|pair| rgb.extend(yuyv(*pair))),
+            Format::Yuyv => line.as_chunks().0.iter().for_each(|pair| rgb.extend(yuyv(*pair).as_flattened())),
             Format::Bgr24 => line.as_chunks().0.iter().for_each(|[b, g, r]| rgb.extend([r, g, b])),
             Format::Rgb24 | Format::Mjpeg => rgb.extend(line),
         }
@@ -84,15 +84,14 @@ pub(super) fn picture(shape: Shape, bytes: &[u8]) -> Result<Picture, Wrong> {
 }
 
 /// Two pixels. ITU-R BT.601 section 2.5, in 1/1024.
-fn yuyv([left, u, right, v]: [u8; 4]) -> [u8; 6] {
+fn yuyv([left, u, right, v]: [u8; 4]) -> [[u8; 3]; 2] {
     let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
     let pixel = |luma: u8| {
         let luma = (i32::from(luma) - 16) * 1192;
         let colours = [luma + 1634 * v, luma - 401 * u - 832 * v, luma + 2066 * u];
         colours.map(|colour| ((colour + 512) >> 10).clamp(0, 255) as u8)
     };
-    let ([a, b, c], [d, e, f]) = (pixel(left), pixel(right));
-    [a, b, c, d, e, f]
+    [pixel(left), pixel(right)]
 }
 
 fn jpeg(shape: Shape, bytes: &[u8]) -> Result<Picture, Wrong> {
