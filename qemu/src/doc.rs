@@ -253,7 +253,7 @@ impl MachineDoc {
             && machine.firmware(Some(name)).is_none()
         {
             let known: Vec<_> =
-                machine.firmwares.iter().flat_map(|firmware| firmware.name.as_ref().map(name_of)).collect();
+                machine.firmwares.iter().filter_map(|firmware| firmware.name.as_ref().map(name_of)).collect();
             let expected = match known.is_empty() {
                 true => "nothing: `machine.firmware` says what it starts with".to_owned(),
                 false => known.join(" or "),

@@ -128,8 +128,7 @@ impl Unit {
         self.disks_are_free()?;
         self.log.reopen();
         let mut plan = Plan { start, away: self.away().clone(), ..self.plan.clone() };
-        if let Some(Firmware { load: Load::Card, .. }) =
-            plan.doc.machine().firmware(plan.doc.firmware)
+        if let Some(Firmware { load: Load::Card, .. }) = plan.doc.machine().firmware(plan.doc.firmware)
             && !plan.away.contains("main")
         {
             plan.card = card::read(&plan.disk, &self.folder)?;
