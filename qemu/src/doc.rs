@@ -254,9 +254,10 @@ impl MachineDoc {
         {
             let known: Vec<_> =
                 machine.firmwares.iter().filter_map(|firmware| firmware.name.as_ref().map(name_of)).collect();
-            let expected = match known.is_empty() {
-                true => "nothing: `machine.firmware` says what it starts with".to_owned(),
-                false => known.join(" or "),
+            let expected = if known.is_empty() {
+                "nothing: `machine.firmware` says what it starts with".to_owned()
+            } else {
+                known.join(" or ")
             };
             return problem("firmware", expected, name_of(&name));
         }

@@ -126,9 +126,10 @@ impl Machine {
 
     /// What QEMU calls it. A model of real hardware has one name in all versions.
     pub fn qemu_name(&self, version: Version) -> String {
-        match self.versioned {
-            true => format!("{}{}.{}", self.model, version.major, version.minor),
-            false => self.model.to_string(),
+        if self.versioned {
+            format!("{}{}.{}", self.model, version.major, version.minor)
+        } else {
+            self.model.to_string()
         }
     }
 
