@@ -1,5 +1,6 @@
 //! The `qemu:` block of a rig file: one virtual machine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Bytes;
 use shakedown_core::{Board, Fault, InfraKind};
 
-use crate::machines::{Machine, Soldered};
+use crate::machines::{Machine, Soldered, Virtio, Which};
 
 /// A virtual machine: `qemu: { machine: q35, memory: 1GiB }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MachineDoc {
-    /// The type of machine; it settles the architecture.
-    pub machine: MachineName,
+    /// The type of machine, by name, or the description of one that is not built in. It settles the
+    /// architecture.
+    pub machine: Which,
     /// Virtual CPUs.
     #[serde(default = "two")]
     pub cpus: u8,
@@ -44,7 +46,7 @@ pub struct MachineDoc {
     /// How its CPUs are run.
     #[serde(default)]
     pub accel: AccelDoc,
-    /// More arguments for the kernel, where the rig starts it (raspi3b).
+    /// More arguments for the kernel, where the rig starts it off a card (raspi3b).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kernel_args: String,
     /// Boots this kernel instead of what is on the disk: for guests of the harness's own tests.
@@ -190,6 +192,15 @@ impl From<DocProblem> for Fault {
     }
 }
 
+/// What a bus hangs on, where a machine has not got it.
+fn missing_for(bus: DiskBus, machine: &Machine) -> Option<&'static str> {
+    match bus {
+        DiskBus::SdCard => (!machine.card_slot).then_some("slot for a card"),
+        DiskBus::VirtioBlk => (machine.virtio == Virtio::None).then_some("virtio"),
+        DiskBus::Nvme | DiskBus::UsbStorage => (machine.virtio != Virtio::Pci).then_some("PCI"),
+    }
+}
+
 /// QEMU refuses less without saying why.
 const LEAST_MEMORY: u64 = 64 << 20;
 const LEAST_DISK: u64 = 1 << 20;
@@ -198,7 +209,7 @@ impl MachineDoc {
     /// A machine with everything at its default.
     pub fn new(machine: MachineName) -> Self {
         Self {
-            machine,
+            machine: machine.into(),
             cpus: two(),
             memory: one_gib(),
             firmware: None,
@@ -213,12 +224,17 @@ impl MachineDoc {
         }
     }
 
+    /// The machine itself.
+    pub fn machine(&self) -> Cow<'static, Machine> {
+        self.machine.machine()
+    }
+
     /// Finds what parsing cannot: values that do not go together.
     pub fn check(&self) -> Result<(), DocProblem> {
         let problem = |field: &str, expected: String, got: String| {
             Err(DocProblem { field: field.to_owned(), expected, got })
         };
-        let machine = Machine::named(self.machine);
+        let machine = self.machine();
         if self.cpus == 0 || self.cpus > machine.most_cpus {
             return problem("cpus", format!("1 to {}", machine.most_cpus), self.cpus.to_string());
         }
@@ -227,7 +243,7 @@ impl MachineDoc {
         }
         match &machine.soldered {
             Some(soldered) => self.check_soldered(soldered)?,
-            None if !self.kernel_args.is_empty() => {
+            None if !self.kernel_args.is_empty() && !machine.reads_card() => {
                 let expected = "nothing: here the boot loader starts the kernel";
                 return problem("kernel-args", expected.into(), format!("`{}`", self.kernel_args));
             }
@@ -236,8 +252,14 @@ impl MachineDoc {
         if let Some(name) = self.firmware
             && machine.firmware(Some(name)).is_none()
         {
-            let known: Vec<_> = machine.firmwares.iter().map(|firmware| name_of(&firmware.name)).collect();
-            return problem("firmware", known.join(" or "), name_of(&name));
+            let known: Vec<_> =
+                machine.firmwares.iter().filter_map(|firmware| firmware.name.as_ref().map(name_of)).collect();
+            let expected = if known.is_empty() {
+                "nothing: `machine.firmware` says what it starts with".to_owned()
+            } else {
+                known.join(" or ")
+            };
+            return problem("firmware", expected, name_of(&name));
         }
         let disks = self.extra_disks.iter().map(|(name, disk)| (format!("extra-disks.{name}"), disk));
         for (field, disk) in std::iter::once(("disk".to_owned(), &self.disk)).chain(disks) {
@@ -245,10 +267,13 @@ impl MachineDoc {
                 let expected = "at least 1MiB, in whole 512-byte sectors".into();
                 return problem(&format!("{field}.size"), expected, disk.size.to_string());
             }
-            if disk.bus == DiskBus::SdCard && machine.soldered.is_none() {
-                let expected = "virtio-blk, nvme or usb-storage: this machine has no slot for a card";
-                return problem(&format!("{field}.bus"), expected.into(), name_of(&disk.bus));
+            if let Some(missing) = missing_for(disk.bus, &machine) {
+                let expected = format!("another bus: this machine has no {missing}");
+                return problem(&format!("{field}.bus"), expected, name_of(&disk.bus));
             }
+        }
+        if self.screen && machine.screen.is_none() && machine.soldered.is_none() {
+            return problem("screen", "`machine.screen`, a device to show it".into(), "none".into());
         }
         for name in self.extra_disks.keys() {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -293,14 +318,14 @@ impl MachineDoc {
 
     /// Whether a board of this type can sit in this machine.
     pub fn check_board(&self, board: &Board) -> Result<(), DocProblem> {
-        let arch = Machine::named(self.machine).arch;
-        if board.arch == arch {
+        let Machine { arch, name, .. } = &*self.machine();
+        if board.arch == *arch {
             return Ok(());
         }
         Err(DocProblem {
             field: "machine".into(),
             expected: format!("a machine of {}, which {} needs", board.arch, board.slug),
-            got: format!("{}, which is {arch}", name_of(&self.machine)),
+            got: format!("{name}, which is {arch}"),
         })
     }
 }
@@ -339,6 +364,10 @@ mod tests {
             ("machine: q35\nmemroy: 1GiB\n", "did you mean `memory`"),
             ("machine: q35\nmemory: 1024\n", "a size with its unit"),
             ("machine: q35\naccel: kvm\n", "kvm"),
+            ("machine: [q35]\n", "the name of a machine"),
+            ("machine: { program: p, name: m }\n", "arch"),
+            ("machine: { program: p, name: m, arch: riscv65 }\n", "riscv64"),
+            ("machine: { program: p, name: m, arch: riscv64, firmwares: rom }\n", "did you mean `firmware`"),
             ("cpus: 2\n", "machine"),
         ] {
             let error = read(text).unwrap_err();
@@ -355,6 +384,18 @@ mod tests {
             ("machine: virt\nfirmware: seabios\n", "firmware", "edk2 or u-boot, got seabios"),
             ("machine: q35\ndisk: { size: 100B }\n", "disk.size", "512-byte"),
             ("machine: q35\ndisk: { bus: sd-card }\n", "disk.bus", "no slot for a card"),
+            (
+                "machine: { program: p, name: m, arch: armv7hf, virtio: mmio }\ndisk: { bus: nvme }\n",
+                "disk.bus",
+                "no PCI",
+            ),
+            (
+                "machine: { program: p, name: m, arch: armv7hf, virtio: none, card-slot: true }\n",
+                "disk.bus",
+                "no virtio",
+            ),
+            ("machine: { program: p, name: m, arch: riscv64 }\nscreen: true\n", "screen", "machine.screen"),
+            ("machine: { program: p, name: m, arch: riscv64 }\nfirmware: ovmf\n", "firmware", "says what"),
             ("machine: q35\nkernel-args: quiet\n", "kernel-args", "boot loader"),
             ("machine: raspi3b\n", "cpus", "4, which it has"),
             ("machine: raspi3b\ncpus: 4\n", "disk.bus", "sd-card, got virtio-blk"),

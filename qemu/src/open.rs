@@ -91,14 +91,14 @@ pub(crate) async fn prepare(
 ) -> Rig<(Plan, Parts)> {
     doc.check()?;
     doc.check_board(&request.board)?;
-    let machine = Machine::named(doc.machine);
-    let version = Version::of(machine, by).await?;
+    let machine = doc.machine();
+    let version = Version::of(&machine, by).await?;
     let folder_fault = || Fault::new(InfraKind::Host, "qemu", "make", request.folder.display().to_string());
     std::fs::create_dir_all(&request.folder).map_err(|error| folder_fault().because(&error))?;
     // QEMU runs in this folder: only whole paths mean the same to it and to us.
     let folder = std::path::absolute(&request.folder).map_err(|error| folder_fault().because(&error))?;
     if doc.direct.is_none() {
-        firmware(machine, doc.firmware, &folder)?;
+        firmware(&machine, doc.firmware, &folder)?;
     }
     let disk = |name: &str| folder.join(format!("{name}.img"));
     let plan = Plan {
@@ -121,22 +121,25 @@ fn firmware(machine: &Machine, name: Option<FirmwareName>, folder: &Path) -> Rig
     let Some(firmware) = machine.firmware(name) else { return Ok(()) };
     let needed: &[&str] = match &firmware.load {
         Load::BuiltIn | Load::Card => &[],
-        Load::Rom(file) => &[file],
+        Load::Rom(file) | Load::Kernel(file) => &[file],
         Load::Flash { code, vars } => &[code, vars],
     };
     for file in needed {
         if !Path::new(file).is_file() {
-            return Err(Fault::new(InfraKind::Tool, "qemu", "find", *file)
-                .expected(format!("the firmware {}", name_of(&firmware.name)), "no such file")
-                .hint(format!("install it: apt-get install {}", firmware.package)));
+            let fault = Fault::new(InfraKind::Tool, "qemu", "find", *file)
+                .expected(format!("the firmware {}", firmware.label()), "no such file");
+            return Err(match &firmware.package {
+                Some(package) => fault.hint(format!("install it: apt-get install {package}")),
+                None => fault.hint("`machine.firmware` of the rig file names it"),
+            });
         }
     }
     if let Load::Flash { vars, .. } = &firmware.load {
         let own = folder.join(files::VARS);
         // Kept over power cycles and runs, as a board keeps its own.
         let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).ok();
-        if length(&own).is_none() || length(&own) != length(Path::new(vars)) {
-            std::fs::copy(vars, &own).map_err(|error| {
+        if length(&own).is_none() || length(&own) != length(Path::new(&**vars)) {
+            std::fs::copy(&**vars, &own).map_err(|error| {
                 Fault::new(InfraKind::Host, "qemu", "copy", own.display().to_string()).because(&error)
             })?;
         }
@@ -184,8 +187,7 @@ pub(crate) fn slot(unit: &Arc<Unit>, request: &SlotRequest) -> Slot {
 /// What a slot with this machine offers, whether it is open or not.
 pub fn offers(doc: &MachineDoc) -> BTreeSet<Capability> {
     let always = ["console-input", "power-cut", "reset"].into_iter();
-    // A break on its console is lost in the model of a board.
-    let sysrq = Machine::named(doc.machine).soldered.is_none().then_some("sysrq");
+    let sysrq = doc.machine().sysrq.then_some("sysrq");
     let network = ["network", "ntp"].into_iter().filter(|_| doc.network == NetworkDoc::User);
     let watchdog = doc.watchdog.iter().map(|_| "watchdog");
     let screen = doc.screen.then_some("screenshot").into_iter();
@@ -199,15 +201,15 @@ pub fn serves(doc: &MachineDoc) -> bool {
 
 fn facts(plan: &Plan) -> BTreeMap<String, String> {
     let doc = &plan.doc;
-    let machine = Machine::named(doc.machine);
+    let machine = doc.machine();
     let firmware = match (&doc.direct, machine.firmware(doc.firmware)) {
-        (None, Some(firmware)) => name_of(&firmware.name),
+        (None, Some(firmware)) => firmware.label(),
         _ => "none: the kernel is loaded directly".to_owned(),
     };
     let facts = [
         ("qemu", plan.version.to_string()),
         ("machine", machine.qemu_name(plan.version)),
-        ("cpu", machine.cpu.to_owned()),
+        ("cpu", machine.cpu.as_deref().unwrap_or("the machine's own").to_owned()),
         ("cpus", doc.cpus.to_string()),
         ("memory", doc.memory.to_string()),
         ("accel", name_of(&doc.accel)),

@@ -25,8 +25,10 @@ impl Capture for Screen {
     fn screenshot<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Vec<u8>>> {
         Box::pin(async move {
             let fault = || Fault::new(InfraKind::Tool, "qemu", "take a picture of", &self.unit.plan.name);
-            let session =
-                self.unit.session().ok_or_else(|| fault().expected("a machine that is on", "it is off"))?;
+            let session = self.unit.session().ok_or_else(|| {
+                Fault::new(InfraKind::Screen, "qemu", "take a picture of", &self.unit.plan.name)
+                    .expected("a machine that is on", "it is off")
+            })?;
             let name = format!("screen-{}.png", self.count.fetch_add(1, Ordering::Relaxed));
             let file = self.unit.folder.join(&name);
             let command = qapi::qmp::screendump {

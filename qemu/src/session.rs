@@ -15,7 +15,6 @@ use tokio::sync::watch;
 
 use crate::args::{Plan, files};
 use crate::line::ConsoleLine;
-use crate::machines::Machine;
 use crate::network::Forwards;
 use crate::qmp::{EventCursor, Qmp, QmpEvent};
 
@@ -60,7 +59,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Session {
     /// Starts QEMU, paused before its first instruction, and connects to it.
     pub(crate) async fn start(plan: &Plan, folder: &Path, log: &Arc<ConsoleLog>, by: &Deadline) -> Rig<Self> {
-        let machine = Machine::named(plan.doc.machine);
+        let machine = plan.doc.machine();
         for name in [files::QMP, files::CONSOLE, files::INCOMING] {
             match std::fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -69,7 +68,8 @@ impl Session {
                 _ => {}
             }
         }
-        let tool = Tool::new(machine.program).args(plan.args().words()).dir(folder).package(machine.package);
+        let tool =
+            Tool::new(&*machine.program).args(plan.args().words()).dir(folder).package(&*machine.package);
         let child = tool.start()?;
         let starting = by.child("QEMU's sockets", by.left()).at_rig_pace();
         let short = ShortPath::new(folder, plan)?;

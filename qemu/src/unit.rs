@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{Plan, Start};
 use crate::card;
-use crate::machines::{Firmware, Load, Machine};
+use crate::machines::{Firmware, Load};
 use crate::session::Session;
 use crate::strain::{EVERY, Follower, Strain};
 use crate::tokens::Token;
@@ -128,8 +128,7 @@ impl Unit {
         self.disks_are_free()?;
         self.log.reopen();
         let mut plan = Plan { start, away: self.away().clone(), ..self.plan.clone() };
-        if let Some(Firmware { load: Load::Card, .. }) =
-            Machine::named(plan.doc.machine).firmware(plan.doc.firmware)
+        if let Some(Firmware { load: Load::Card, .. }) = plan.doc.machine().firmware(plan.doc.firmware)
             && !plan.away.contains("main")
         {
             plan.card = card::read(&plan.disk, &self.folder)?;

@@ -296,7 +296,8 @@ async fn screen() {
     doc.screen = true;
     let bench = Bench::of("screen", &doc).await;
     let capture = bench.slot.capture.clone().unwrap();
-    assert!(capture.screenshot(&by("picture", 20)).await.is_err(), "no power");
+    let off = capture.screenshot(&by("picture", 20)).await.unwrap_err();
+    assert_eq!(off.kind, shakedown_core::InfraKind::Screen, "{off}");
     bench.power(true).await.unwrap();
     bench.see(&mut Cursor::default(), "micro login: ", 60).await.unwrap();
     let picture = capture.screenshot(&by("picture", 20)).await.unwrap();

@@ -14,6 +14,8 @@ pub struct Found {
     pub serial: Vec<Thing>,
     /// Media that can be taken out or unplugged, and that this host does not use.
     pub blocks: Vec<Thing>,
+    /// Nodes of devices that may capture video; one device has several.
+    pub videos: Vec<Thing>,
     /// GPIO chips.
     pub gpio: Vec<Thing>,
     /// USB relay boards and power strips, by the port that each is plugged into.
@@ -78,6 +80,15 @@ pub fn look(root: &Path) -> Rig<Found> {
             let what = format!("{} MiB {product}", facts.size >> 20).trim_end().to_owned();
             found.blocks.push(Thing { path: path(&name), what, serial: facts.serial, size: facts.size });
         }
+        for name in names(&root.join("sys/class/video4linux"))? {
+            let dir = root.join("sys/class/video4linux").join(&name);
+            // Of several nodes of a USB device the first captures; others tell of its pictures.
+            let index = std::fs::read_to_string(dir.join("index")).unwrap_or_default();
+            if name.starts_with("video") && index.trim() == "0" {
+                let what = std::fs::read_to_string(dir.join("name")).unwrap_or_default().trim().to_owned();
+                found.videos.push(Thing { path: path(&name), what, serial: None, size: 0 });
+            }
+        }
         for name in names(&root.join("sys/bus/gpio/devices"))? {
             let what =
                 std::fs::read_to_string(root.join("sys/bus/gpio/devices").join(&name).join("of_node/name"));
@@ -122,12 +133,14 @@ const WIRE: &str = "sdwire: { max-size: 64GiB";
 fn lasting(root: &Path) -> std::io::Result<BTreeMap<String, PathBuf>> {
     let mut known = BTreeMap::new();
     // The place where it is plugged in comes before what it is: two of one kind have one name otherwise.
-    for folder in ["dev/disk/by-id", "dev/serial/by-id", "dev/disk/by-path", "dev/serial/by-path"] {
-        for name in names(&root.join(folder))? {
-            let link = root.join(folder).join(&name);
+    let folders = ["disk", "serial", "v4l"];
+    let by = ["by-id", "by-path"].into_iter();
+    for folder in by.flat_map(|by| folders.map(|of| format!("dev/{of}/{by}"))) {
+        for name in names(&root.join(&folder))? {
+            let link = root.join(&folder).join(&name);
             let target = std::fs::read_link(&link).ok();
             if let Some(node) = target.as_deref().and_then(Path::file_name) {
-                known.insert(node.to_string_lossy().into_owned(), Path::new("/").join(folder).join(&name));
+                known.insert(node.to_string_lossy().into_owned(), Path::new("/").join(&folder).join(&name));
             }
         }
     }
@@ -199,8 +212,14 @@ mod tests {
             ("serial/by-id", "usb-FTDI_A50285BI-if00-port0", "ttyUSB0"),
             ("serial/by-path", "pci-0-usb-0:2:1.0-port0", "ttyUSB0"),
             ("disk/by-path", "pci-0-usb-0:4:1.0-scsi-0:0:0:0", "sdb"),
+            ("v4l/by-path", "pci-0-usb-0:5:1.0-video-index0", "video0"),
         ] {
             link(&format!("dev/{node}"), &format!("dev/{folder}/{name}"));
+        }
+        // A grabber, whose second node tells of its pictures.
+        for (node, index) in [("video0", "0\n"), ("video1", "1\n"), ("v4l-subdev0", "0\n")] {
+            put(&format!("sys/class/video4linux/{node}/index"), index);
+            put(&format!("sys/class/video4linux/{node}/name"), "USB Video: USB Video\n");
         }
         // Two muxes.
         for (place, ids, words) in
@@ -223,6 +242,8 @@ mod tests {
         let card = "/dev/disk/by-path/pci-0-usb-0:4:1.0-scsi-0:0:0:0";
         let size = 62_333_952 * 512;
         assert_eq!(found.blocks, [thing(card, "30436 MiB USB3.0-CRW", Some("201006010301"), size)]);
+        let grabber = "/dev/v4l/by-path/pci-0-usb-0:5:1.0-video-index0";
+        assert_eq!(found.videos, [thing(grabber, "USB Video: USB Video", None, 0)]);
         assert_eq!(found.gpio, [thing("/dev/gpiochip0", "gpio", None, 0)]);
         let board = "usb-hid-relay: { relay: 1, port: 1-1.3 }";
         assert_eq!(found.relays, [Driven { what: "USBRelay2".into(), block: board.into() }]);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use shakedown_core::{Console, Line, Network, Probe, Storage, Tftp};
+use shakedown_core::{Capture, Console, Line, Network, Probe, Storage, Tftp};
 
+use crate::capture::{self, CaptureConf};
 use crate::console::{self, ConsoleConf, ConsoleCx};
 use crate::info::DriverInfo;
 use crate::line::{self, LineConf, LineCx};
@@ -77,6 +78,13 @@ family! {
     }
 }
 
+family! {
+    /// Takes pictures of the DUT's screen.
+    CaptureDriver: CaptureConf(()) => Arc<dyn Capture>, "screens" {
+        "v4l2" V4l2(capture::v4l2),
+    }
+}
+
 /// All drivers, by family.
 pub fn drivers() -> Vec<DriverInfo> {
     [
@@ -86,6 +94,7 @@ pub fn drivers() -> Vec<DriverInfo> {
         ProbeDriver::list(),
         NetworkDriver::list(),
         TftpDriver::list(),
+        CaptureDriver::list(),
     ]
     .concat()
 }

@@ -1,7 +1,7 @@
 //! Drivers for real rig hardware, one file each.
 //!
 //! ```text
-//! Wiring { power, outputs, consoles, media, network, limits }  // the blocks of a slot in a rig file
+//! Wiring { power, outputs, consoles, media, capture, … }       // the blocks of a slot in a rig file
 //! wiring.check() -> Result<(), WiringProblem { field, what }>  // before anything is opened
 //! open(&wiring, SlotRequest, &Deadline) -> Rig<core::Slot>
 //! drivers() -> Vec<DriverInfo>                                 // for `shakedown drivers`
@@ -12,7 +12,7 @@
 //!
 //! One file with a `Conf` (its doc comment is the help text and the schema's text) that
 //! implements the family's trait ([`LineConf`], [`ConsoleConf`], [`MediaConf`], [`ProbeConf`],
-//! [`NetworkConf`], [`TftpConf`]),
+//! [`NetworkConf`], [`TftpConf`], [`CaptureConf`]),
 //! and one line in the family's list in `src/families.rs`. The list makes the enum that is
 //! parsed, the table of [`drivers`], and the rows of the contract test. Configuration types always
 //! compile; what needs a library is opened behind a feature.
@@ -20,6 +20,7 @@
 //! A driver of an output implements [`shakedown_core::Line`] and nothing more: delays, limits,
 //! read-back and comparing are [`shakedown_core::Guarded`]'s.
 
+mod capture;
 mod console;
 pub mod discover;
 mod families;
@@ -28,6 +29,7 @@ mod line;
 mod media;
 mod network;
 mod operator;
+mod picture;
 mod probe;
 mod proven;
 mod registry;
@@ -41,13 +43,17 @@ mod wire;
 mod wiring;
 mod worker;
 
+pub use capture::CaptureConf;
 pub use console::{ConsoleConf, ConsoleCx};
-pub use families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver, drivers};
+pub use families::{
+    CaptureDriver, ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver, drivers,
+};
 pub use info::{DriverInfo, OptionInfo};
 pub use line::{LineConf, LineCx};
 pub use media::{MediaConf, MediaCx};
 pub use network::NetworkConf;
 pub use operator::{Answer, Nobody, Operator};
+pub use picture::Picture;
 pub use probe::{FoundProbe, ProbeConf, probes};
 pub use proven::{Grade, page};
 pub use slot::{Given, SafeBy, SlotRequest, offers, open};
@@ -57,6 +63,7 @@ pub use wiring::{LevelDoc, LimitsDoc, Wiring, WiringProblem};
 
 /// The drivers' settings, as they are written.
 pub mod conf {
+    pub use crate::capture::v4l2::{Conf as V4l2, Format as V4l2Format, Size as V4l2Size};
     pub use crate::console::command::Conf as ConsoleCommand;
     pub use crate::console::rtt::Conf as Rtt;
     pub use crate::console::serial::Conf as Serial;

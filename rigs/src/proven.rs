@@ -195,6 +195,13 @@ const PROVEN: &[Proven] = &[
         "curl, BusyBox, tftp-hpa and atftp as clients; the same server boots U-Boot for arm64 under QEMU. No board \
          was tried.",
     ),
+    row(
+        "screens",
+        "v4l2",
+        Grade::RealPeer,
+        "Linux 6.1's own test driver `vivid` in a guest, whose pictures Debian's v4l2-ctl takes too; each fault that it can \
+         make. Frames as JPEG were tried from a file that libjpeg-turbo wrote. No grabber and no camera was tried.",
+    ),
 ];
 
 /// The page of all drivers, in Markdown. Names the drivers without a row, which must not be.

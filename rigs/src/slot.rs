@@ -101,6 +101,10 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         Some(driver) => Some(driver.open((), by).await?),
         None => None,
     };
+    let capture = match &wiring.capture {
+        Some(driver) => Some(driver.open((), by).await?),
+        None => None,
+    };
     let typed = consoles.get("main").is_some_and(|console| console.tx.is_some());
     Ok(Slot {
         id: request.id,
@@ -116,7 +120,7 @@ pub async fn open(wiring: &Wiring, request: SlotRequest, by: &Deadline) -> Rig<S
         network,
         services: None,
         tftp,
-        capture: None,
+        capture,
         vitals: Arc::new(Host { folder: request.folder }),
         pace: Arc::new(PaceGauge::default()),
     })
@@ -173,6 +177,7 @@ fn offered(wiring: &Wiring, typed: bool) -> BTreeSet<Capability> {
         ("reset", wiring.outputs.get("reset").is_some_and(by_itself)),
         ("console-input", typed),
         ("network", wiring.network.is_some()),
+        ("screenshot", wiring.capture.is_some()),
     ]
     .into_iter()
     .filter(|(_, offered)| *offered)
@@ -189,6 +194,7 @@ fn facts(wiring: &Wiring) -> BTreeMap<String, String> {
     let probes = wiring.probes.iter().map(|(name, driver)| (format!("probes.{name}"), driver.name()));
     let network = wiring.network.iter().map(|driver| ("network".to_owned(), driver.name()));
     let tftp = wiring.tftp.iter().map(|driver| ("tftp".to_owned(), driver.name()));
-    let all = power.chain(outputs).chain(consoles).chain(media).chain(probes).chain(network).chain(tftp);
-    all.map(|(name, driver)| (name, driver.to_owned())).collect()
+    let capture = wiring.capture.iter().map(|driver| ("capture".to_owned(), driver.name()));
+    let all = power.chain(outputs).chain(consoles).chain(media).chain(probes);
+    all.chain(network).chain(tftp).chain(capture).map(|(name, driver)| (name, driver.to_owned())).collect()
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use shakedown_conf::Span;
 use shakedown_core::{Board, Level, Limits, Provision};
 
-use crate::families::{ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver};
+use crate::families::{
+    CaptureDriver, ConsoleDriver, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver,
+};
 
 /// The name of the supply among the outputs, in `limits` and in proofs.
 pub(crate) const POWER: &str = "power";
@@ -39,6 +41,9 @@ pub struct Wiring {
     /// Who gives boot files to the DUT's boot loader.
     #[serde(default)]
     pub tftp: Option<TftpDriver>,
+    /// What takes pictures of the DUT's screen.
+    #[serde(default)]
+    pub capture: Option<CaptureDriver>,
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
@@ -127,6 +132,9 @@ impl Wiring {
         }
         if let Some(tftp) = &self.tftp {
             tftp.check().map_err(|problem| problem.within("tftp"))?;
+        }
+        if let Some(capture) = &self.capture {
+            capture.check().map_err(|problem| problem.within("capture"))?;
         }
         if self.outputs.contains_key(POWER) {
             return Err(WiringProblem::new("outputs.power", "the supply is the slot's own `power`"));

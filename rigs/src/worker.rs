@@ -43,6 +43,11 @@ impl Worker {
         Self::new(InfraKind::Storage, driver, endpoint)
     }
 
+    /// The same, for pictures of a screen.
+    pub(crate) fn for_capture(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {
+        Self::new(InfraKind::Capture, driver, endpoint)
+    }
+
     /// The same, for a debug probe.
     #[cfg(feature = "probe")]
     pub(crate) fn for_probe(driver: &'static str, endpoint: &str) -> Rig<Arc<Self>> {

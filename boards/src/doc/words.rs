@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_core::{Arch, Blame};
 
-/// A CPU architecture, by its name in balena's contracts.
+/// A CPU architecture, by its name in balena's contracts where they have one, else by Debian's or Docker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArchDoc {
@@ -20,6 +20,12 @@ pub enum ArchDoc {
     I386Nlp,
     /// Armv6 of the first Raspberry Pis.
     Rpi,
+    /// 64-bit RISC-V.
+    Riscv64,
+    /// 64-bit POWER, little-endian.
+    Ppc64le,
+    /// IBM Z.
+    S390x,
 }
 
 impl From<ArchDoc> for Arch {
@@ -31,6 +37,9 @@ impl From<ArchDoc> for Arch {
             ArchDoc::I386 => Self::I386,
             ArchDoc::I386Nlp => Self::I386Nlp,
             ArchDoc::Rpi => Self::Rpi,
+            ArchDoc::Riscv64 => Self::Riscv64,
+            ArchDoc::Ppc64le => Self::Ppc64le,
+            ArchDoc::S390x => Self::S390x,
         }
     }
 }

@@ -932,6 +932,36 @@ async fn rigs() {
             "rig.yaml: 3 slot(s), 2 error(s)",
         ],
     );
+    let screen = |capture: &str| {
+        let consoles = "consoles: { main: { command: { run: [cat] } } }";
+        let slot = format!("    board: generic-amd64\n    {consoles}\n{capture}");
+        place.file("rig.yaml", format!("rig: x\nslots:\n  a:\n{slot}"));
+    };
+    for (settings, said) in [
+        ("device: video0", "6:32: slots.a.capture.v4l2.device: `video0` is no absolute path"),
+        (
+            "device: /dev/video0, skip: 999",
+            "6:51: slots.a.capture.v4l2.skip: more than 300 never end in time",
+        ),
+        ("device: /dev/video0, format: nv12", "6:53: slots.a.capture.v4l2.format: unknown choice `nv12`"),
+    ] {
+        screen(&format!("    capture: {{ v4l2: {{ {settings} }} }}\n"));
+        place.run(&["rigs", "check"]).await.says(2, &[&format!("error: rig.yaml:{said}")]);
+    }
+    let offered = ["  capture          v4l2\n", "  offers           console-input, screenshot\n"];
+    screen("    capture: { v4l2: { device: /dev/no-such } }\n");
+    place.run(&["rigs", "show"]).await.says(0, &offered);
+    let gone = "v4l2: cannot take a picture from /dev/no-such: expected a video device, got No such file or directory";
+    place.run(&["rigs", "doctor", "--no-toggle"]).await.says(3, &["x/a capture: does not work: ", gone]);
+    place.run(&["screen", "a"]).await.says(3, &[gone, "`shakedown rigs discover` shows those"]);
+    place
+        .run(&["screen", "a", "--like", "none.png"])
+        .await
+        .says(2, &["error: --like none.png: No such file"]);
+    place.run(&["screen", "a", "--like", "rig.yaml"]).await.says(2, &["error: --like rig.yaml: Invalid PNG"]);
+    place.run(&["screen", "a", "--like", "x", "--within", "101"]).await.says(2, &["expected 0 to 100"]);
+    screen("");
+    place.run(&["screen", "a"]).await.says(2, &["error: nothing takes pictures of a's screen"]);
 }
 
 /// Tools of a slot: what is wrong with them, and what this host lacks for them.

@@ -29,7 +29,7 @@ async fn checked() {
     let place = Place::new();
     let (path, rig) = (folder().display().to_string(), folder().join("rig.yaml").display().to_string());
     place.run(&["boards", "check", "--path", &path]).await.says(0, &["0 error(s)"]);
-    place.run(&["rigs", "check", "--path", &path, "--rig", &rig]).await.says(0, &["1 slot(s), 0 error(s)"]);
+    place.run(&["rigs", "check", "--path", &path, "--rig", &rig]).await.says(0, &["2 slot(s), 0 error(s)"]);
     let image = place.file("any.img", [0; 512]);
     let plan = ["provision", "vm", image.to_str().unwrap(), "--dry-run", "--path", &path, "--rig", &rig];
     place.run(&plan).await.says(0, &["write-main", "read-back-main"]);

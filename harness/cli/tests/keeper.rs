@@ -16,6 +16,7 @@ use shakedown_console::{BootSpecFile, Expectation, Expected, Recording, replay};
 use shakedown_core::{Chunk, ConsoleLog, Mark, Mono, RealClock};
 use shakedown_host::{Child, KeyPair, Tool, group, pump};
 use shakedown_qemu::micro::Kind;
+use shakedown_rigs::Picture;
 use support::keeper::{all_ended, keeper, on, until, until_said};
 use support::{Place, by, guest, micro, one_by_one, sshd, trial};
 
@@ -30,6 +31,7 @@ fn main() {
             trial("a_killed_command_leaves_keeper_and_slot_sane", command_killed),
             trial("a_hold_gives_handles_and_ends_safe", hold),
             trial("a_pressed_reset_starts_over", press),
+            trial("a_screen_is_looked_at_while_its_machine_is_on", screen),
             trial("flashed_is_what_boots", flash),
             trial("ssh_into_a_dut", ssh),
             trial("a_changed_rig_file_is_told", rig_changed),
@@ -108,6 +110,25 @@ async fn record() {
     let Expected::Bad { id, line, .. } = recorded(&place, "panic").1 else { panic!("no known-bad line") };
     assert_eq!(id, "kernel-panic");
     assert!(line.contains("Kernel panic - not syncing"), "{line}");
+    all_ended(&place).await;
+}
+
+async fn screen() {
+    let place = of_kind(Kind::Login).await;
+    let rig = std::fs::read_to_string(place.path("rig.yaml")).unwrap();
+    place.file("rig.yaml", rig.replace("machine: q35", "machine: q35\n      screen: true"));
+    place.run(&on("screen", &[])).await.says(3, &["expected a machine that is on, got it is off"]);
+    place.run(&on("power", &["on"])).await.says(0, &["tests/one: power on: read back on"]);
+    place.run(&on("screen", &[])).await.says(0, &["tests/one: a picture of ", ": screen.png"]);
+    // A text screen is mostly black, whatever stands on it by now.
+    let flat = |colour: u8| Picture::new(8, 8, vec![colour; 8 * 8 * 3]).unwrap().to_png().unwrap();
+    place.file("black.png", flat(0));
+    place.file("white.png", flat(255));
+    let like = |file: &'static str| on("screen", &["--out", "now.png", "--like", file, "--within", "40"]);
+    place.run(&like("black.png")).await.says(0, &[" % look other than black.png (allowed: 40 %)"]);
+    place.run(&like("white.png")).await.says(1, &[" % look other than white.png (allowed: 40 %)"]);
+    assert!(Picture::from_png(&std::fs::read(place.path("now.png")).unwrap()).is_ok());
+    place.run(&on("power", &["off"])).await.says(0, &["tests/one: power off: read back off"]);
     all_ended(&place).await;
 }
 

@@ -1,5 +1,5 @@
 //! Drivers against a kernel with devices: the tests run inside a guest, on this machine's own files. Its
-//! USB hubs are QEMU's; a GPIO chip, a relay board, a power strip and card muxes are models that are served to
+//! USB hubs are QEMU's, its video device the kernel's own model; a GPIO chip, a relay board, a power strip and card muxes are models that are served to
 //! it, and the programs that others wrote for them look on.
 //!
 //! `cargo test -p shakedown --test lab`, or `cargo xtask lab`. Boots QEMU once.
@@ -15,6 +15,8 @@ mod faults;
 mod gpio;
 #[path = "lab/mux.rs"]
 mod mux;
+#[path = "lab/screen.rs"]
+mod screen;
 #[path = "lab/usb.rs"]
 mod usb;
 
@@ -46,6 +48,8 @@ const TESTS: &[(&str, Body)] = &[
     ("an_sdwire_as_its_own_programs_see_it", || Box::pin(mux::sdwire())),
     ("a_mux_against_every_fault", || Box::pin(mux::faults())),
     ("a_boards_storage_is_written_where_its_boot_rom_was_on_usb", || Box::pin(boards::written())),
+    ("a_screen_as_v4l2_ctl_sees_it", || Box::pin(screen::seen())),
+    ("a_screen_without_a_picture_is_told", || Box::pin(screen::faults())),
     ("every_driver_of_the_lab_against_every_fault", || Box::pin(faults::all())),
 ];
 

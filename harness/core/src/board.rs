@@ -10,7 +10,7 @@ use crate::boot::{BadSpec, StageSpec};
 use crate::ids::{Capability, Sha};
 use crate::netboot::Netboot;
 
-/// A CPU architecture, by its name in balena's contracts.
+/// A CPU architecture, by its name in balena's contracts where they have one, else by Debian's or Docker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arch {
@@ -26,6 +26,12 @@ pub enum Arch {
     I386Nlp,
     /// Armv6 of the first Raspberry Pis.
     Rpi,
+    /// 64-bit RISC-V.
+    Riscv64,
+    /// 64-bit POWER, little-endian.
+    Ppc64le,
+    /// IBM Z.
+    S390x,
 }
 
 impl fmt::Display for Arch {
@@ -37,6 +43,9 @@ impl fmt::Display for Arch {
             Self::I386 => "i386",
             Self::I386Nlp => "i386-nlp",
             Self::Rpi => "rpi",
+            Self::Riscv64 => "riscv64",
+            Self::Ppc64le => "ppc64le",
+            Self::S390x => "s390x",
         })
     }
 }

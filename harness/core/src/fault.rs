@@ -24,6 +24,10 @@ pub enum InfraKind {
     Usb,
     /// A debug probe, or the chip behind it.
     Probe,
+    /// What takes pictures of the DUT's screen.
+    Capture,
+    /// The DUT's screen, which shows nothing as far as its capture can tell: no signal, a machine that is off.
+    Screen,
     /// A program that the rig runs.
     Tool,
     /// The rig host: memory, disk, starved of CPU.

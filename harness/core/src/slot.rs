@@ -82,7 +82,7 @@ pub trait Vitals: Send + Sync {
 
 /// A picture of the DUT's screen.
 pub trait Capture: Send + Sync {
-    /// A PNG.
+    /// A PNG of what is shown now. A fault of the kind [`InfraKind::Screen`] says that nothing is.
     fn screenshot<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<Vec<u8>>>;
 }
 

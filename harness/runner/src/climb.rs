@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use shakedown_console::{BootMachine, BootStep, Capture, Finder, PatternError, Patterns};
 use shakedown_core::{
-    BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Mono, Resets, Seen, ShellError,
-    StageSpec, WaitEnd,
+    BootFailure, BootReport, Cmd, Cursor, Cut, Deadline, Event, Fut, Matcher, Measure, Mono, Resets, Seen,
+    ShellError, StageSpec, WaitEnd, event,
 };
 
-use crate::dut::{LiveDut, stage_measure};
+use crate::dut::LiveDut;
 use crate::host_key::HostKey;
 use crate::netboot;
 
@@ -265,5 +265,15 @@ impl HostKeys {
                 dut.believe(|keys| keys.told(String::from_utf8_lossy(&key).into_owned()));
             }
         }
+    }
+}
+
+/// A measure of a boot stage, in seconds.
+fn stage_measure(stage: &str, after: Duration) -> Measure {
+    Measure {
+        name: format!("boot.{stage}"),
+        value: after.as_secs_f64(),
+        unit: "s".into(),
+        better: event::Better::Lower,
     }
 }

@@ -10,7 +10,7 @@ use shakedown_console::Patterns;
 use shakedown_core::{
     Board, BootReport, BootSpec, Capability, CaseId, Cmd, Console, Cursor, Cut, Deadline, Dut, Event,
     Evidence, Fault, Fut, InfraKind, LoginTry, Mark, Measure, NetPath, OsProfile, Pace, Ran, Reboot, Resets,
-    Rig, Seen, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, event, shell::quote,
+    Rig, Shell, ShellError, Shells, Sink, Slot, SshTarget, Unreachable, shell::quote,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use crate::climb::{self, Ascent};
 use crate::host_key::HostKey;
 use crate::identity::Identity;
 use crate::netboot::Net;
+use crate::observe::alarms;
 use crate::provision::power_down;
 use crate::waiting::Waiting;
 
@@ -383,16 +384,6 @@ impl LiveDut {
     }
 }
 
-/// Known-bad lines in their order, then the patterns of stages that show once in a boot.
-fn alarms(spec: &BootSpec) -> Option<Patterns> {
-    let starts = spec.stages.iter().filter(|stage| stage.once).flat_map(|stage| match &stage.seen {
-        Seen::Console(patterns) => patterns.as_slice(),
-        Seen::Shell | Seen::Engine => &[],
-    });
-    let bad = spec.bad.iter().map(|bad| &bad.pattern);
-    Patterns::compile(&bad.chain(starts).collect::<Vec<_>>()).ok()
-}
-
 fn facts(
     slot: &Slot,
     profile: &OsProfile,
@@ -604,14 +595,4 @@ impl Dut for LiveDut {
 
 fn is_not_sent<T>(done: &Result<T, ShellError>) -> bool {
     matches!(done, Err(ShellError::Dut(Unreachable::NotSent(_))))
-}
-
-/// A measure of a boot stage, in seconds.
-pub(crate) fn stage_measure(stage: &str, after: Duration) -> Measure {
-    Measure {
-        name: format!("boot.{stage}"),
-        value: after.as_secs_f64(),
-        unit: "s".into(),
-        better: event::Better::Lower,
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shakedown_console::Finder;
-use shakedown_core::{Closed, ConsoleLog, Cursor, Hit, NetPath};
+use shakedown_console::{Finder, Patterns};
+use shakedown_core::{BootSpec, Closed, ConsoleLog, Cursor, Hit, NetPath, Seen};
 
 use crate::adjudicate::{BadLine, ConsoleState, Observed};
 use crate::dut::LiveDut;
@@ -126,4 +126,14 @@ pub(crate) fn last_lines(log: &ConsoleLog, from: Cursor, most: usize) -> Vec<Str
     let text = String::from_utf8_lossy(&cleaned);
     let lines: Vec<_> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(most)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Known-bad lines in their order, then the patterns of stages that show once in a boot.
+pub(crate) fn alarms(spec: &BootSpec) -> Option<Patterns> {
+    let starts = spec.stages.iter().filter(|stage| stage.once).flat_map(|stage| match &stage.seen {
+        Seen::Console(patterns) => patterns.as_slice(),
+        Seen::Shell | Seen::Engine => &[],
+    });
+    let bad = spec.bad.iter().map(|bad| &bad.pattern);
+    Patterns::compile(&bad.chain(starts).collect::<Vec<_>>()).ok()
 }

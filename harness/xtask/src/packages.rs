@@ -72,6 +72,7 @@ pub(crate) const TEST: &[&str] = &[
     "uhubctl",
     "usbip",
     "usbrelay",
+    "v4l-utils",
 ];
 
 /// To build the Debian of `examples/debian`, which only `--full` does.

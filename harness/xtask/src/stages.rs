@@ -142,7 +142,7 @@ pub(crate) const STAGES: &[Stage] = &[
             "sabotage",
         ],
     ),
-    tests("runner", Tier::T0, &["run", "installer", "tools"]),
+    tests("runner", Tier::T0, &["run", "host_key", "installer", "tools"]),
     tests("campaigns", Tier::T0, &["simulated", "bringup"]),
     tests("console", Tier::T0, &["boot", "matcher", "recorder", "recordings", "speed", "terminal"]),
     tests("reports", Tier::T0, &["goldens", "robust"]),

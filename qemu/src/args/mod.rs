@@ -10,7 +10,7 @@ pub use props::Props;
 
 use crate::card::CardBoot;
 use crate::doc::{DiskBus, DiskDoc, MachineDoc, NetworkDoc, WatchdogName};
-use crate::machines::{Load, Machine};
+use crate::machines::{Load, Machine, Virtio};
 use crate::version::Version;
 
 /// Names of files in the slot's folder, which is QEMU's working directory: a path in it may be
@@ -88,7 +88,7 @@ impl Plan {
     /// The whole command line after the program's name. QEMU starts paused: nothing of the
     /// guest runs before console and QMP are connected.
     pub fn args(&self) -> Args {
-        let (doc, machine) = (&self.doc, Machine::named(self.doc.machine));
+        let (doc, machine) = (&self.doc, &*self.doc.machine());
         let mut args = Args::default();
         args.opt("name", Props::new("guest").first(&self.name).kv("debug-threads", "on"));
         args.flag("nodefaults");
@@ -101,7 +101,9 @@ impl Plan {
         // longer than its deadline), 281 s with 160, which the engine's programs overflow, 241 s with 320.
         args.opt("accel", Props::word("tcg").kv("thread", "multi").kv("tb-size", "320"));
         if machine.soldered.is_none() {
-            args.opt("cpu", machine.cpu);
+            if let Some(cpu) = &machine.cpu {
+                args.opt("cpu", &**cpu);
+            }
             args.opt("smp", doc.cpus.to_string());
             args.opt("m", format!("{}M", doc.memory.0 >> 20));
         }
@@ -113,41 +115,39 @@ impl Plan {
         args.opt("chardev", socket("qmp", files::QMP));
         args.opt("mon", "chardev=qmp,mode=control");
         args.opt("chardev", socket("console", files::CONSOLE));
-        for _ in 0..machine.soldered.as_ref().map_or(0, |board| board.serial_before) {
+        for _ in 0..machine.serial_before {
             args.opt("serial", "null");
         }
         args.opt("serial", "chardev:console");
         self.firmware(machine, &mut args);
-        self.disks(&mut args);
+        self.disks(machine, &mut args);
         if doc.network == NetworkDoc::User {
-            args.opt("netdev", Props::word("user").kv("id", "net"));
-            // Without a boot ROM: netboot is not offered, and its banner would be a second firmware.
-            args.opt(
-                "device",
-                Props::word("virtio-net-pci").kv("id", "nic").kv("netdev", "net").kv("romfile", ""),
-            );
+            network(machine, &mut args);
         }
-        if machine.soldered.is_none() {
-            args.opt("device", "virtio-rng-pci,id=rng");
+        if let Some(device) = machine.virtio.device("virtio-rng") {
+            args.opt("device", Props::word(&device).kv("id", "rng"));
         }
         if let Some(WatchdogName::I6300esb) = doc.watchdog {
             args.opt("device", "i6300esb,id=watchdog");
         }
-        if doc.screen {
-            args.opt("device", Props::word(machine.screen).kv("id", "screen"));
+        if let Some(screen) = machine.screen.as_ref().filter(|_| doc.screen) {
+            args.opt("device", Props::word(screen).kv("id", "screen"));
         }
         if let Some(direct) = &doc.direct {
             args.opt("kernel", direct.kernel.as_os_str());
             args.opt("initrd", direct.initrd.as_os_str());
             args.opt("append", direct.append.as_str());
-        } else if let (Some(card), Some(board)) = (&self.card, &machine.soldered) {
+        } else if let Some(card) = &self.card {
             args.opt("kernel", card.kernel.as_os_str());
             if let Some(initrd) = &card.initrd {
                 args.opt("initrd", initrd.as_os_str());
             }
             args.opt("dtb", card.dtb.as_os_str());
-            let append = [card.append.as_str(), board.append, doc.kernel_args.as_str()];
+            let append = [card.append.as_str(), &machine.append, doc.kernel_args.as_str()];
             args.opt("append", append.join(" ").trim());
+        }
+        for word in machine.args.iter() {
+            args.0.push(word.as_ref().into());
         }
         if self.start == Start::Restored {
             args.opt("incoming", "defer");
@@ -165,16 +165,17 @@ impl Plan {
         let firmware = machine.firmware(self.doc.firmware).filter(|_| self.doc.direct.is_none());
         match firmware.map(|firmware| &firmware.load) {
             None | Some(Load::BuiltIn | Load::Card) => {}
-            Some(Load::Rom(file)) => args.opt("bios", *file),
+            Some(Load::Rom(file)) => args.opt("bios", &**file),
+            Some(Load::Kernel(file)) => args.opt("kernel", &**file),
             Some(Load::Flash { code, .. }) => {
                 let flash = |unit: &str| Props::word_kv("if", "pflash").kv("format", "raw").kv("unit", unit);
-                args.opt("drive", flash("0").kv("readonly", "on").path("file", Path::new(code)));
+                args.opt("drive", flash("0").kv("readonly", "on").path("file", Path::new(&**code)));
                 args.opt("drive", flash("1").path("file", Path::new(files::VARS)));
             }
         }
     }
 
-    fn disks(&self, args: &mut Args) {
+    fn disks(&self, machine: &Machine, args: &mut Args) {
         let extra = self.extra.iter().filter_map(|(name, file)| {
             Some((name.as_str(), file.as_path(), self.doc.extra_disks.get(name)?))
         });
@@ -201,19 +202,32 @@ impl Plan {
             );
             let format = Props::word_kv("driver", "raw").kv("node-name", &drive).kv("file", &raw);
             args.opt("blockdev", format.kv("discard", "unmap"));
-            args.opt("device", device(name, &drive, disk, index));
+            args.opt("device", device(machine.virtio, name, &drive, disk, index));
         }
     }
 }
 
-fn device(name: &str, drive: &str, disk: &DiskDoc, index: u32) -> Props {
-    let kind = match disk.bus {
-        DiskBus::VirtioBlk => "virtio-blk-pci",
-        DiskBus::Nvme => "nvme",
-        DiskBus::UsbStorage => "usb-storage",
-        DiskBus::SdCard => "sd-card",
+fn network(machine: &Machine, args: &mut Args) {
+    let virtio = machine.virtio.device("virtio-net");
+    let (false, Some(device)) = (machine.own_nic, virtio) else {
+        args.opt("nic", Props::word("user").kv("id", "net"));
+        return;
     };
-    Props::word(kind)
+    args.opt("netdev", Props::word("user").kv("id", "net"));
+    let card = Props::word(&device).kv("id", "nic").kv("netdev", "net");
+    // Without a boot ROM: netboot is not offered, and its banner would be a second firmware.
+    args.opt("device", if machine.virtio == Virtio::Pci { card.kv("romfile", "") } else { card });
+}
+
+fn device(virtio: Virtio, name: &str, drive: &str, disk: &DiskDoc, index: u32) -> Props {
+    let kind = match disk.bus {
+        DiskBus::VirtioBlk => virtio.device("virtio-blk"),
+        DiskBus::Nvme => Some("nvme".to_owned()),
+        DiskBus::UsbStorage => Some("usb-storage".to_owned()),
+        DiskBus::SdCard => Some("sd-card".to_owned()),
+    };
+    // A document with a disk on a bus that is not there was refused.
+    Props::word(&kind.unwrap_or_default())
         .kv("id", &format!("disk-{name}"))
         .kv("drive", drive)
         .kv("serial", &format!("shakedown-{name}"))

@@ -86,6 +86,36 @@ fn a_raspberry_pi_with_what_is_on_its_card() {
     assert_eq!(lines(&plan), include_str!("golden/raspi3b.txt"));
 }
 
+/// A machine that a rig file describes.
+fn described(text: &str) -> MachineDoc {
+    let document = shakedown_conf::Document::new("rig.yaml", text);
+    let doc = shakedown_conf::load::<MachineDoc>(&document).unwrap().value;
+    doc.check().unwrap();
+    doc
+}
+
+#[test]
+fn a_machine_that_only_the_rig_file_knows() {
+    let doc = described(
+        "machine: { program: qemu-system-riscv64, name: virt, arch: riscv64, cpu: rv64, options: { aclint: 'on' },
+                    firmware: { kernel: /u-boot.bin }, virtio: mmio, args: [-global, virtio-mmio.force-legacy=false] }\n",
+    );
+    assert_eq!(lines(&plan(doc)), include_str!("golden/described.txt"));
+}
+
+#[test]
+fn a_board_of_qemu_with_its_own_card_and_network() {
+    let doc = described(
+        "machine: { program: qemu-system-arm, name: orangepi-pc, arch: armv7hf, virtio: none, own-nic: true,
+                    card-slot: true, serial-before: 1 }\ncpus: 4\ndisk: { bus: sd-card, size: 2GiB }\n",
+    );
+    let text = lines(&plan(doc));
+    for line in ["-machine orangepi-pc", "-serial null", "-nic user,id=net", "-drive if=sd,format=raw"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("virtio") && !text.contains("-cpu") && !text.contains("-bios"), "{text}");
+}
+
 #[test]
 fn a_disk_that_is_away_is_not_in_the_machine_and_the_other_keeps_its_place() {
     let mut doc = MachineDoc::new(MachineName::Q35);

@@ -1,81 +1,117 @@
-//! The types of machine, one file each: what they are called, need and offer.
+//! The types of machine: one file each for those that are built in, and those that a rig file describes.
 
+mod described;
 mod q35;
 mod raspi3b;
 mod virt;
+mod which;
+
+use std::borrow::Cow;
 
 use shakedown_core::Arch;
 
-use crate::doc::{FirmwareName, MachineName};
+pub use described::{DescribedFirmware, DescribedMachine, Flash, Virtio};
+pub use which::Which;
+
+use crate::doc::{FirmwareName, MachineName, name_of};
 use crate::version::Version;
 
+/// Text that is built in, or comes from a rig file.
+pub(crate) type Text = Cow<'static, str>;
+
 /// A type of machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
-    /// Its name in documents.
-    pub name: MachineName,
+    /// Its name for people.
+    pub name: Text,
     /// Its CPU.
     pub arch: Arch,
     /// The program that models it.
-    pub program: &'static str,
+    pub program: Text,
     /// The Debian package of that program.
-    pub package: &'static str,
-    /// Before the `MAJOR.MINOR` of the installed QEMU, where it has versions.
-    pub versioned: &'static str,
+    pub package: Text,
+    /// What QEMU calls it; before the `MAJOR.MINOR` of the installed QEMU, where it has versions.
+    pub model: Text,
+    /// Whether it has versions: then the same machine is asked for at all patch levels.
+    pub versioned: bool,
     /// Further options of the machine, as they stand after its name.
-    pub options: &'static [(&'static str, &'static str)],
-    /// The model of its CPUs under TCG.
-    pub cpu: &'static str,
+    pub options: Cow<'static, [(Text, Text)]>,
+    /// The model of its CPUs under TCG; the machine's own when absent.
+    pub cpu: Option<Text>,
     /// The most CPUs that make sense.
     pub most_cpus: u8,
     /// What it can boot with; the first is the usual one.
-    pub firmwares: &'static [Firmware],
-    /// The device that a screen hangs on.
-    pub screen: &'static str,
+    pub firmwares: Cow<'static, [Firmware]>,
+    /// How its paravirtual devices are connected.
+    pub virtio: Virtio,
+    /// Its network card is soldered on, not a paravirtual one.
+    pub own_nic: bool,
+    /// It has a slot for an SD card.
+    pub card_slot: bool,
+    /// A break on its console reaches the kernel.
+    pub sysrq: bool,
+    /// The device that a screen hangs on; `None` without one.
+    pub screen: Option<Text>,
+    /// Serial ports before that of the console.
+    pub serial_before: u8,
+    /// What its model needs among the arguments of a kernel that the rig starts.
+    pub append: Text,
+    /// Further words of QEMU's command line.
+    pub args: Cow<'static, [Text]>,
     /// What is as it is; `None` for a machine whose parts can be chosen.
     pub soldered: Option<Soldered>,
 }
 
 /// A board whose parts are soldered on: nothing can be plugged in but its SD card.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Soldered {
     /// Its CPUs.
     pub cpus: u8,
     /// Bytes of its memory.
     pub memory: u64,
-    /// Serial ports before that of the console.
-    pub serial_before: usize,
-    /// What its model needs among the kernel's arguments.
-    pub append: &'static str,
 }
 
 /// What runs before the boot loader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Firmware {
-    /// Its name in documents.
-    pub name: FirmwareName,
-    /// The Debian package that brings it.
-    pub package: &'static str,
+    /// Its name in documents; `None` for one that the rig file describes.
+    pub name: Option<FirmwareName>,
+    /// The Debian package that brings it; `None` where nobody has said so.
+    pub package: Option<Text>,
     /// How QEMU gets it.
     pub load: Load,
 }
 
 /// How QEMU gets a firmware, or what it does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Load {
     /// QEMU loads it by itself.
     BuiltIn,
     /// As the boot ROM.
-    Rom(&'static str),
+    Rom(Text),
     /// As flash: the code, and a template of its variables that each slot gets a copy of.
     Flash {
         /// Read-only.
-        code: &'static str,
+        code: Text,
         /// Copied.
-        vars: &'static str,
+        vars: Text,
     },
+    /// Where QEMU puts a kernel, for a second stage that another firmware starts.
+    Kernel(Text),
     /// Not at all: the rig reads the kernel off the card, as the firmware would.
     Card,
+}
+
+impl Firmware {
+    /// Its name for people.
+    pub(crate) fn label(&self) -> String {
+        match (&self.name, &self.load) {
+            (Some(name), _) => name_of(name),
+            (None, Load::BuiltIn) => "QEMU's own".to_owned(),
+            (None, Load::Card) => "the card's".to_owned(),
+            (None, Load::Rom(file) | Load::Kernel(file) | Load::Flash { code: file, .. }) => file.to_string(),
+        }
+    }
 }
 
 impl Machine {
@@ -88,19 +124,25 @@ impl Machine {
         }
     }
 
-    /// What QEMU calls it: the same machine for all patch levels. A model of real hardware has one name.
+    /// What QEMU calls it. A model of real hardware has one name in all versions.
     pub fn qemu_name(&self, version: Version) -> String {
-        match self.soldered {
-            None => format!("{}{}.{}", self.versioned, version.major, version.minor),
-            Some(_) => self.versioned.to_owned(),
+        if self.versioned {
+            format!("{}{}.{}", self.model, version.major, version.minor)
+        } else {
+            self.model.to_string()
         }
     }
 
     /// A firmware of this machine, or its usual one.
-    pub fn firmware(&self, name: Option<FirmwareName>) -> Option<&'static Firmware> {
+    pub fn firmware(&self, name: Option<FirmwareName>) -> Option<&Firmware> {
         match name {
             None => self.firmwares.first(),
-            Some(name) => self.firmwares.iter().find(|firmware| firmware.name == name),
+            name => self.firmwares.iter().find(|firmware| firmware.name == name),
         }
+    }
+
+    /// The rig starts the kernel, in the firmware's place.
+    pub fn reads_card(&self) -> bool {
+        self.firmwares.iter().any(|firmware| matches!(firmware.load, Load::Card))
     }
 }

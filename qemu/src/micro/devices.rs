@@ -13,8 +13,9 @@ use super::fetch::{BUSYBOX, copy, current_kernel, fault, list, read, write};
 /// Names the kernel that is current; the one of the micro guests has no USB.
 const META: &str = "linux-image-amd64";
 /// What is loaded, with what each needs: the host's files, a network card, USB, USB devices that are served
-/// over the network, HID, a GPIO chip on USB, and card readers with the way to their makers' commands.
-const MODULES: [&str; 14] = [
+/// over the network, HID, a GPIO chip on USB, card readers with the way to their makers' commands, and a model of a
+/// video device.
+const MODULES: [&str; 15] = [
     "virtio_pci",
     "9p",
     "9pnet_virtio",
@@ -29,6 +30,7 @@ const MODULES: [&str; 14] = [
     "usb_storage",
     "sd_mod",
     "sg",
+    "vivid",
 ];
 const INIT: &[u8] = include_bytes!("devices.sh");
 

@@ -5,7 +5,11 @@ b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
 $b mount -t devtmpfs dev /dev
-for module in /modules/*.ko; do $b insmod "$module" || echo "devices: no $module"; done
+for module in /modules/*.ko; do
+	# One video device, with an HDMI input and an HDMI output.
+	case $module in *-vivid.ko) options="node_types=0x101 num_inputs=1 input_types=3 num_outputs=1 output_types=1" ;; *) options= ;; esac
+	$b insmod "$module" $options || echo "devices: no $module"
+done
 $b mount -t tmpfs layer /layer
 $b mkdir /layer/up /layer/work
 $b mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=262144 host /host

@@ -85,6 +85,8 @@ enum Command {
     Ssh(slot::ssh::Args),
     /// Press a slot's button: on, a while, off.
     Press(slot::press::Args),
+    /// Take a picture of a slot's screen, and tell how unlike another one it looks.
+    Screen(slot::screen::Args),
     /// A microcontroller behind a debug probe: reset, halt, flash, look into it.
     Probe(slot::probe::Args),
     /// Hold a slot for a program, and make it safe however the program ends.
@@ -135,6 +137,7 @@ pub fn run(cli: Cli) -> CliResult {
         Command::Flash(args) => slot::flash::run(&cli.paths, &args),
         Command::Ssh(args) => slot::ssh::run(&cli.paths, &args),
         Command::Press(args) => slot::press::run(&cli.paths, &args),
+        Command::Screen(args) => slot::screen::run(&cli.paths, &args),
         Command::Probe(args) => slot::probe::run(&cli.paths, &args),
         Command::Hold(args) => slot::hold::run(&cli.paths, &args),
         Command::Keep(args) => keep::run(&cli.paths, &args),

@@ -15,8 +15,8 @@ use shakedown_core::names::is_plain;
 use shakedown_core::{Act, Board, Capability, OsProfile, Sha};
 use shakedown_qemu::MachineDoc;
 use shakedown_rigs::{
-    ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver, ToolDoc,
-    Wiring,
+    CaptureDriver, ConsoleDriver, LimitsDoc, LineDriver, MediaDriver, NetworkDriver, ProbeDriver, TftpDriver,
+    ToolDoc, Wiring,
 };
 use shakedown_simulated::SimulationDoc;
 
@@ -76,6 +76,9 @@ pub struct SlotDoc {
     /// Who gives boot files to the DUT's boot loader.
     #[serde(default)]
     pub tftp: Option<TftpDriver>,
+    /// What takes pictures of the DUT's screen.
+    #[serde(default)]
+    pub capture: Option<CaptureDriver>,
     /// Limits of outputs by name, the supply's as `power`.
     #[serde(default)]
     pub limits: BTreeMap<String, LimitsDoc>,
@@ -105,6 +108,7 @@ impl SlotDoc {
             probes: BTreeMap::new(),
             network: None,
             tftp: None,
+            capture: None,
             limits: BTreeMap::new(),
             tools: BTreeMap::new(),
             ..self
@@ -131,6 +135,7 @@ impl SlotDoc {
             probes: self.probes.clone(),
             network: self.network.clone(),
             tftp: self.tftp.clone(),
+            capture: self.capture.clone(),
             limits: self.limits.clone(),
         })
     }
@@ -145,6 +150,7 @@ impl SlotDoc {
             ("probes", !self.probes.is_empty()),
             ("network", self.network.is_some()),
             ("tftp", self.tftp.is_some()),
+            ("capture", self.capture.is_some()),
             ("limits", !self.limits.is_empty()),
         ]
         .into_iter()

@@ -331,6 +331,21 @@ impl Link {
         }
     }
 
+    /// So many bytes, in as many frames as they come in.
+    pub async fn bytes(&mut self, count: usize, by: &Deadline) -> Result<Vec<u8>, CliError> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            let far = || format!("{} of {count} bytes", all.len());
+            let frame = by.run(far, wire::read(&mut self.from)).await;
+            match frame.map_err(|stop| stopped(&stop, "hear the keeper"))? {
+                Ok(Some(Frame::Bytes(part))) => all.extend(part),
+                Ok(_) => return Err(self.gone(&std::io::ErrorKind::UnexpectedEof.into())),
+                Err(error) => return Err(self.gone(&error)),
+            }
+        }
+        Ok(all)
+    }
+
     fn unheard(&self, why: Unheard) -> CliError {
         match why {
             Unheard::Stop(stop) => stopped(&stop, "hear the keeper"),

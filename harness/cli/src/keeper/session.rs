@@ -130,6 +130,22 @@ async fn converse(link: &mut Link, keeper: &Arc<Keeper>, peer: UCred) -> io::Res
             seat.leave(ticket).await;
             told
         }
+        Ask::Screen { slot } => {
+            let Some((seat, ticket)) = enter(link, keeper, &slot, Use::Works, &who, hold).await? else {
+                return Ok(());
+            };
+            let taken = asked(link, &seat, screen(keeper, &seat, &ticket.slot)).await;
+            seat.leave(ticket).await;
+            let png = match taken {
+                Ok(png) => png,
+                Err(refusal) => return refuse(link, refusal).await,
+            };
+            link.reply(&Reply::Picture { bytes: png.len() }).await?;
+            for part in png.chunks(wire::LONGEST as usize) {
+                wire::write(&mut link.to, &Frame::Bytes(part.to_vec())).await?;
+            }
+            Ok(())
+        }
         Ask::Line { slot, output, on, within } => {
             worked(link, keeper, &slot, &who, hold, async |seat, slot| {
                 lend::line(keeper, seat, slot, &output, on, within, &who).await
@@ -316,6 +332,14 @@ async fn address(
     };
     let by = wait(format!("port {port} of {}", seat.id), WORK, &keeper.clock, &keeper.work);
     Ok(network.tcp(port, &by).await?)
+}
+
+async fn screen(keeper: &Keeper, seat: &Seat, slot: &Slot) -> Result<Vec<u8>, Refusal> {
+    let Some(capture) = &slot.capture else {
+        return Err(no_such("screen", &slot.id, Vec::new()));
+    };
+    let by = wait(format!("a picture of {}", seat.id), WORK, &keeper.clock, &keeper.work);
+    Ok(capture.screenshot(&by).await?)
 }
 
 async fn follow(

@@ -1,7 +1,7 @@
 //! What is said on the keeper's socket: frames of JSON documents and of console bytes.
 //!
 //! ```text
-//! frame   = kind (1 byte: 0 document, 1 console bytes) length (4 bytes, big endian) payload
+//! frame   = kind (1 byte: 0 document, 1 bytes) length (4 bytes, big endian) payload
 //! keeper:   Welcome
 //! command:  Hello, with one Ask
 //! keeper:   Reply (several where the Ask says so), console bytes
@@ -23,9 +23,9 @@ use shakedown_core::{Fault, Level, Mark, Proof, Sha};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Raised with every change of what is said.
-pub const VERSION: u32 = 2;
-/// The longest payload. Console chunks are smaller, and so is every document.
-const LONGEST: u32 = 1 << 20;
+pub const VERSION: u32 = 3;
+/// The longest payload. Console chunks are smaller, and so is every document; a picture comes in parts.
+pub const LONGEST: u32 = 1 << 20;
 
 /// The keeper's first words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,11 @@ pub enum Ask {
         /// The DUT's port.
         port: u16,
     },
+    /// Takes a picture of the DUT's screen: [`Reply::Picture`], then its bytes.
+    Screen {
+        /// Its name in the rig file.
+        slot: String,
+    },
     /// Closes a slot that nobody uses, for somebody who takes its lock: [`Reply::Done`].
     Yield {
         /// Its name in the rig file.
@@ -184,6 +189,11 @@ pub enum Reply {
     Typed,
     /// Where the DUT's port is.
     Address(SocketAddr),
+    /// A PNG of so many bytes follows.
+    Picture {
+        /// How many.
+        bytes: usize,
+    },
     /// Nothing to tell.
     Done,
     /// Why not.

@@ -12,13 +12,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Provision, Side, Slot};
+use shakedown_core::{
+    Capture, Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Provision, Side, Slot,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::thread::on_thread;
 
 /// A part answers a question within this.
 const LOOK: Duration = Duration::from_secs(30);
+/// A grabber that starts, and its first frames.
+const PICTURE: Duration = Duration::from_secs(15);
 /// A program says its version at once; one in a container may have to be unpacked first.
 const TOOL: Duration = Duration::from_secs(60);
 /// A closed line says so at once.
@@ -31,7 +35,7 @@ const MUX: Duration = Duration::from_secs(120);
 pub struct Finding {
     /// `rig/slot`.
     pub slot: String,
-    /// `power`, `outputs.reset`, `consoles.main`, `media.main`, `tools.uuu`.
+    /// `power`, `outputs.reset`, `consoles.main`, `media.main`, `capture`, `tools.uuu`.
     pub part: String,
     /// What.
     pub diagnosis: Diagnosis,
@@ -188,6 +192,10 @@ impl Doctor<'_> {
                 };
                 found.push(self.found(slot, format!("media.{name}"), diagnosis));
             }
+            if let Some(capture) = &slot.capture {
+                let diagnosis = self.picture(capture.as_ref()).await;
+                found.push(self.found(slot, "capture", diagnosis));
+            }
             for (name, tool) in &slot.tools {
                 let by = self.wait(format!("the version of {name}"), TOOL);
                 let diagnosis = match tool.check(&by).await {
@@ -221,6 +229,15 @@ impl Doctor<'_> {
         }
         found.extend(self.make_safe(slots).await);
         found
+    }
+
+    /// A DUT that is off shows nothing, which is no fault of its capture.
+    async fn picture(&self, capture: &dyn Capture) -> Diagnosis {
+        match capture.screenshot(&self.wait("a picture of the screen", PICTURE)).await {
+            Ok(png) => Diagnosis::Fine(format!("took a picture of the screen, {} bytes", png.len())),
+            Err(fault) if fault.kind == InfraKind::Screen => Diagnosis::Unproven(fault.to_string()),
+            Err(fault) => Diagnosis::Broken(Box::new(fault)),
+        }
     }
 
     async fn mux(&self, medium: &dyn shakedown_core::Storage) -> Diagnosis {

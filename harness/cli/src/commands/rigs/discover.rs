@@ -7,7 +7,7 @@ use crate::CliResult;
 use crate::say::out;
 
 pub(super) fn run() -> CliResult {
-    let Found { serial, blocks, gpio, relays, muxes } = look(std::path::Path::new("/"))?;
+    let Found { serial, blocks, videos, gpio, relays, muxes } = look(std::path::Path::new("/"))?;
     out!("# A draft: what is plugged into this host. Take what belongs to a DUT, and name its board.");
     out!("# `shakedown drivers` tells each driver's settings, `shakedown rigs doctor` proves the wiring.");
     out!("#\n# serial ports ({}):", serial.len());
@@ -17,6 +17,10 @@ pub(super) fn run() -> CliResult {
     out!("# block devices that can be taken out or unplugged ({}):", blocks.len());
     for block in &blocks {
         out!("#   {}  {}", block.path.display(), block.what);
+    }
+    out!("# video devices ({}), each for `capture: {{ v4l2: {{ device: … }} }}`:", videos.len());
+    for video in &videos {
+        out!("#   {}  {}", video.path.display(), video.what);
     }
     out!("# GPIO chips ({}):", gpio.len());
     for chip in &gpio {
@@ -54,8 +58,8 @@ pub(super) fn run() -> CliResult {
         }
         (None, None) => out!("    # no card or stick was found: media are missing"),
     }
-    let switches = relays.len() + muxes.len();
-    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() && switches == 0 {
+    let others = videos.len() + relays.len() + muxes.len();
+    Ok(if serial.is_empty() && blocks.is_empty() && gpio.is_empty() && others == 0 {
         ExitCode::NothingRan
     } else {
         ExitCode::Ok

@@ -38,6 +38,9 @@ pub(super) fn run(paths: &[PathBuf], rig: &Rig, only: Option<&str>) -> Result<()
         if let Some(network) = &doc.network {
             out!("  network          {}", network.name());
         }
+        if let Some(capture) = &doc.capture {
+            out!("  capture          {}", capture.name());
+        }
         for (tool, of) in &doc.tools {
             out!("  tool {tool:<11} {}", of.run.join(" "));
         }

@@ -7,6 +7,7 @@ pub(super) mod power;
 pub(super) mod press;
 pub(super) mod probe;
 pub(super) mod record;
+pub(super) mod screen;
 pub(super) mod ssh;
 
 use std::path::{Path, PathBuf};
