@@ -1,6 +1,5 @@
 //! The `qemu:` block of a rig file: one virtual machine.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -225,7 +224,7 @@ impl MachineDoc {
     }
 
     /// The machine itself.
-    pub fn machine(&self) -> Cow<'static, Machine> {
+    pub fn machine(&self) -> Machine<'_> {
         self.machine.machine()
     }
 
@@ -318,8 +317,8 @@ impl MachineDoc {
 
     /// Whether a board of this type can sit in this machine.
     pub fn check_board(&self, board: &Board) -> Result<(), DocProblem> {
-        let Machine { arch, name, .. } = &*self.machine();
-        if board.arch == *arch {
+        let Machine { arch, name, .. } = self.machine();
+        if board.arch == arch {
             return Ok(());
         }
         Err(DocProblem {

@@ -138,8 +138,8 @@ fn firmware(machine: &Machine, name: Option<FirmwareName>, folder: &Path) -> Rig
         let own = folder.join(files::VARS);
         // Kept over power cycles and runs, as a board keeps its own.
         let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len()).ok();
-        if length(&own).is_none() || length(&own) != length(Path::new(&**vars)) {
-            std::fs::copy(&**vars, &own).map_err(|error| {
+        if length(&own).is_none() || length(&own) != length(Path::new(vars)) {
+            std::fs::copy(vars, &own).map_err(|error| {
                 Fault::new(InfraKind::Host, "qemu", "copy", own.display().to_string()).because(&error)
             })?;
         }
@@ -209,7 +209,7 @@ fn facts(plan: &Plan) -> BTreeMap<String, String> {
     let facts = [
         ("qemu", plan.version.to_string()),
         ("machine", machine.qemu_name(plan.version)),
-        ("cpu", machine.cpu.as_deref().unwrap_or("the machine's own").to_owned()),
+        ("cpu", machine.cpu.unwrap_or("the machine's own").to_owned()),
         ("cpus", doc.cpus.to_string()),
         ("memory", doc.memory.to_string()),
         ("accel", name_of(&doc.accel)),

@@ -68,8 +68,7 @@ impl Session {
                 _ => {}
             }
         }
-        let tool =
-            Tool::new(&*machine.program).args(plan.args().words()).dir(folder).package(&*machine.package);
+        let tool = Tool::new(machine.program).args(plan.args().words()).dir(folder).package(machine.package);
         let child = tool.start()?;
         let starting = by.child("QEMU's sockets", by.left()).at_rig_pace();
         let short = ShortPath::new(folder, plan)?;

@@ -37,8 +37,8 @@ impl Version {
     }
 
     /// Asks the installed QEMU for this machine, and refuses one that is too old.
-    pub async fn of(machine: &Machine, by: &Deadline) -> Rig<Self> {
-        Self::of_program(&machine.program, &machine.package, by).await
+    pub async fn of(machine: &Machine<'_>, by: &Deadline) -> Rig<Self> {
+        Self::of_program(machine.program, machine.package, by).await
     }
 
     async fn of_program(program: &str, package: &str, by: &Deadline) -> Rig<Self> {

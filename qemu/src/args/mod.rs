@@ -88,7 +88,7 @@ impl Plan {
     /// The whole command line after the program's name. QEMU starts paused: nothing of the
     /// guest runs before console and QMP are connected.
     pub fn args(&self) -> Args {
-        let (doc, machine) = (&self.doc, &*self.doc.machine());
+        let (doc, machine) = (&self.doc, &self.doc.machine());
         let mut args = Args::default();
         args.opt("name", Props::new("guest").first(&self.name).kv("debug-threads", "on"));
         args.flag("nodefaults");
@@ -101,8 +101,8 @@ impl Plan {
         // longer than its deadline), 281 s with 160, which the engine's programs overflow, 241 s with 320.
         args.opt("accel", Props::word("tcg").kv("thread", "multi").kv("tb-size", "320"));
         if machine.soldered.is_none() {
-            if let Some(cpu) = &machine.cpu {
-                args.opt("cpu", &**cpu);
+            if let Some(cpu) = machine.cpu {
+                args.opt("cpu", cpu);
             }
             args.opt("smp", doc.cpus.to_string());
             args.opt("m", format!("{}M", doc.memory.0 >> 20));
@@ -130,7 +130,7 @@ impl Plan {
         if let Some(WatchdogName::I6300esb) = doc.watchdog {
             args.opt("device", "i6300esb,id=watchdog");
         }
-        if let Some(screen) = machine.screen.as_ref().filter(|_| doc.screen) {
+        if let Some(screen) = machine.screen.filter(|_| doc.screen) {
             args.opt("device", Props::word(screen).kv("id", "screen"));
         }
         if let Some(direct) = &doc.direct {
@@ -143,12 +143,10 @@ impl Plan {
                 args.opt("initrd", initrd.as_os_str());
             }
             args.opt("dtb", card.dtb.as_os_str());
-            let append = [card.append.as_str(), &machine.append, doc.kernel_args.as_str()];
+            let append = [card.append.as_str(), machine.append, doc.kernel_args.as_str()];
             args.opt("append", append.join(" ").trim());
         }
-        for word in machine.args.iter() {
-            args.0.push(word.as_ref().into());
-        }
+        args.0.extend(machine.args.iter().map(OsString::from));
         if self.start == Start::Restored {
             args.opt("incoming", "defer");
         }
@@ -165,11 +163,11 @@ impl Plan {
         let firmware = machine.firmware(self.doc.firmware).filter(|_| self.doc.direct.is_none());
         match firmware.map(|firmware| &firmware.load) {
             None | Some(Load::BuiltIn | Load::Card) => {}
-            Some(Load::Rom(file)) => args.opt("bios", &**file),
-            Some(Load::Kernel(file)) => args.opt("kernel", &**file),
+            Some(Load::Rom(file)) => args.opt("bios", *file),
+            Some(Load::Kernel(file)) => args.opt("kernel", *file),
             Some(Load::Flash { code, .. }) => {
                 let flash = |unit: &str| Props::word_kv("if", "pflash").kv("format", "raw").kv("unit", unit);
-                args.opt("drive", flash("0").kv("readonly", "on").path("file", Path::new(&**code)));
+                args.opt("drive", flash("0").kv("readonly", "on").path("file", Path::new(code)));
                 args.opt("drive", flash("1").path("file", Path::new(files::VARS)));
             }
         }

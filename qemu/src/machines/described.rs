@@ -1,13 +1,12 @@
 //! A machine that is not built in: the rig file says what QEMU needs to know.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_core::Arch;
 
-use super::{Firmware, Load, Machine, Text};
+use super::{Firmware, Load, Machine};
 
 /// A machine of QEMU that shakedown does not know by name, for a board type of your own:
 /// `machine: { program: qemu-system-riscv64, name: virt, arch: riscv64 }`.
@@ -116,36 +115,33 @@ const MOST_CPUS: u8 = 64;
 
 impl DescribedMachine {
     /// The machine that is described.
-    pub(crate) fn machine(&self) -> Machine {
-        let owned = |text: &String| Text::Owned(text.clone());
+    pub(crate) fn machine(&self) -> Machine<'_> {
         let load = match &self.firmware {
             DescribedFirmware::BuiltIn => Load::BuiltIn,
-            DescribedFirmware::Rom(file) => Load::Rom(owned(file)),
-            DescribedFirmware::Flash(Flash { code, vars }) => {
-                Load::Flash { code: owned(code), vars: owned(vars) }
-            }
-            DescribedFirmware::Kernel(file) => Load::Kernel(owned(file)),
+            DescribedFirmware::Rom(file) => Load::Rom(file),
+            DescribedFirmware::Flash(Flash { code, vars }) => Load::Flash { code, vars },
+            DescribedFirmware::Kernel(file) => Load::Kernel(file),
             DescribedFirmware::Card => Load::Card,
         };
         Machine {
-            name: owned(&self.name),
+            name: &self.name,
             arch: self.arch,
-            program: owned(&self.program),
-            package: owned(self.package.as_ref().unwrap_or(&self.program)),
-            model: owned(&self.name),
+            program: &self.program,
+            package: self.package.as_ref().unwrap_or(&self.program),
+            model: &self.name,
             versioned: false,
-            options: self.options.iter().map(|(key, value)| (owned(key), owned(value))).collect(),
-            cpu: self.cpu.as_ref().map(owned),
+            options: self.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+            cpu: self.cpu.as_deref(),
             most_cpus: MOST_CPUS,
-            firmwares: Cow::Owned(vec![Firmware { name: None, package: None, load }]),
+            firmwares: vec![Firmware { name: None, package: None, load }],
             virtio: self.virtio,
             own_nic: self.own_nic,
             card_slot: self.card_slot,
             sysrq: self.sysrq,
-            screen: self.screen.as_ref().map(owned),
+            screen: self.screen.as_deref(),
             serial_before: self.serial_before,
-            append: Text::Borrowed(""),
-            args: self.args.iter().map(owned).collect(),
+            append: "",
+            args: &self.args,
             soldered: None,
         }
     }

@@ -22,10 +22,10 @@ pub enum Which {
 
 impl Which {
     /// The machine itself.
-    pub fn machine(&self) -> Cow<'static, Machine> {
+    pub fn machine(&self) -> Machine<'_> {
         match self {
-            Self::Named(name) => Cow::Borrowed(Machine::named(*name)),
-            Self::Described(described) => Cow::Owned(described.machine()),
+            Self::Named(name) => Machine::named(*name),
+            Self::Described(described) => described.machine(),
         }
     }
 }
