@@ -4,7 +4,7 @@
 Outlets are files in the folder (`1`, `2`, ...; missing is off). Outlet 3 is stuck: it takes every
 command and stays off. Bodies follow the vendors' API pages. An unknown request is a 404.
 """
-import http.server, json, os, re, sys, urllib.parse
+import http.server, json, os, re, sys, threading, urllib.parse
 
 STATE = sys.argv[2]
 
@@ -18,9 +18,11 @@ def get(n):
 
 def put(n, on):
     if n != 3:
-        with open(f"{STATE}/{n}.new", "w") as file:
+        # Requests come at the same time: each has a file of its own until it is the state.
+        new = f"{STATE}/{n}.{threading.get_ident()}"
+        with open(new, "w") as file:
             file.write("1" if on else "0")
-        os.rename(f"{STATE}/{n}.new", f"{STATE}/{n}")
+        os.rename(new, f"{STATE}/{n}")
 
 
 class Said(Exception):
