@@ -18,7 +18,7 @@ fn full() -> Shape {
         outputs: names(&["boot-switch", "vbus", "recovery", "reset"]),
         consoles: names(&["main"]),
         media: names(&["main"]),
-        tools: names(&["edison", "rpiboot", "tegra", "uuu"]),
+        tools: names(&["edison", "rpiboot", "tegra", "tegra-rcm", "uuu"]),
         network: true,
         tftp: true,
         charge: true,

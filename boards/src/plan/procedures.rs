@@ -141,7 +141,12 @@ fn tegra(to: &mut Builder<'_>, board: &Board, how: &Tegra) {
         "the recovery contact".to_owned()
     };
     let machine = how.machine.as_deref().unwrap_or(&board.slug).to_owned();
-    to.tool("tegra", "NVIDIA's tools, or what wraps them, of the board's own release");
+    // The same programs end with other words when they only start a kernel.
+    let tool = match how.way {
+        TegraWay::Direct => "tegra",
+        TegraWay::Rcm => "tegra-rcm",
+    };
+    to.tool(tool, "NVIDIA's tools, or what wraps them, of the board's own release");
     to.power("power-off", false);
     if how.way == TegraWay::Rcm {
         to.wire("media.main", "a USB stick with the installer, behind a mux", false);
@@ -163,7 +168,7 @@ fn tegra(to: &mut Builder<'_>, board: &Board, how: &Tegra) {
         TegraWay::Direct => (format!("write the image to {machine} over USB"), TOOL),
         TegraWay::Rcm => (format!("start the installer's kernel on {machine} over USB"), ATTACH),
     };
-    to.run("send", "tegra", &does, within);
+    to.run("send", tool, &does, within);
     if how.way == TegraWay::Rcm {
         to.step("await-off", Act::AwaitOff, Shows::Off, INSTALL, Redo::Start);
     }

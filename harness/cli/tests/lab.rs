@@ -57,6 +57,7 @@ const TESTS: &[(&str, Body)] = &[
 const LONG: &[(&str, Body)] = &[
     ("what_was_written_over_usb_boots_and_what_never_comes_is_told", || Box::pin(boards::whole())),
     ("a_tool_in_recovery_mode_is_believed_by_what_boots", || Box::pin(boards::recovery())),
+    ("an_installer_started_over_usb_is_believed_by_what_boots", || Box::pin(boards::installer())),
 ];
 
 /// QEMU's hubs: one with a switch a port, and one that says that it has none.

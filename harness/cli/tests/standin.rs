@@ -122,7 +122,7 @@ async fn suites() {
     let run = Run::read(&place.last());
     for id in [
         "boot::cold::ready",
-        "container::run::app-answers",
+        "container::run::restart-over-reboot",
         "update::commit::new-version-runs",
         "update::rollback::broken-init",
         "update::rollback::failing-health-check",

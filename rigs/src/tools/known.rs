@@ -12,6 +12,10 @@ pub(super) struct Known {
     pub(super) progress: Option<&'static str>,
 }
 
+const TEGRA_FAILED: &[&str] =
+    &["Failed flashing .*", "Error: Return value [0-9]+", "ERROR: might be timeout in USB write"];
+const TEGRA_PROGRESS: &str = r"\] +([0-9]{1,3})%";
+
 /// Of this tool; nothing is known of most.
 pub(super) fn known(name: &str) -> Known {
     match name {
@@ -35,13 +39,14 @@ pub(super) fn known(name: &str) -> Known {
         // L4T's flash.sh and l4t_initrd_flash.sh, as their users quote them.
         "tegra" => Known {
             done: Some("has been flashed successfully|Flash is successful"),
-            failed: &[
-                "Failed flashing .*",
-                "Error: Return value [0-9]+",
-                "ERROR: might be timeout in USB write",
-            ],
-            progress: Some(r"\] +([0-9]{1,3})%"),
+            failed: TEGRA_FAILED,
+            progress: Some(TEGRA_PROGRESS),
         },
+        // The same with --rcm-boot: tegraflash_internal.py says so when the kernel is over there. In a flash
+        // through an initrd it is only a line in the middle.
+        "tegra-rcm" => {
+            Known { done: Some("RCM-boot started"), failed: TEGRA_FAILED, progress: Some(TEGRA_PROGRESS) }
+        }
         _ => Known::default(),
     }
 }

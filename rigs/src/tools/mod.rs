@@ -35,13 +35,13 @@ pub struct ToolDoc {
     /// The program that tells the version, and what it must be: looked at before anything is switched.
     pub version: VersionDoc,
     /// A byte regex for the line by which it says that it did its work; without such a line an exit code
-    /// of 0 is a failure. Known for `rpiboot`, `uuu` and `tegra`.
+    /// of 0 is a failure. Known for `rpiboot`, `uuu`, `tegra` and `tegra-rcm`.
     #[serde(default)]
     pub done: Option<Pattern>,
     /// Byte regexes for lines that mean that it failed, whatever its exit code is; besides the known ones.
     #[serde(default)]
     pub failed: Vec<Pattern>,
-    /// A byte regex whose group is how far it is, in percent. Known for `uuu` and `tegra`.
+    /// A byte regex whose group is how far it is, in percent. Known for `uuu`, `tegra` and `tegra-rcm`.
     #[serde(default)]
     pub progress: Option<Pattern>,
     /// What ends it when killing its processes does not: `[docker, kill, "{name}"]`. Run when its time is

@@ -140,6 +140,8 @@ mod tests {
     const INITRD: &[u8] =
         b"Writing /mnt/external/system.img (7 bytes) into /dev/sda2\nFlash is successful\nReboot device";
 
+    const RCM: &[u8] = b"[   0.3929 ] Sending blob\n[   4.3174 ] RCM-boot started\n\n";
+
     fn doc() -> ToolDoc {
         serde_yaml::from_str("{ run: [x], version: { run: [x], is: '1' } }").unwrap()
     }
@@ -167,6 +169,9 @@ mod tests {
             ("uuu", b"Success 0    Failure 1", (None, Some("Success 0    Failure 1".into())), vec![]),
             ("tegra", TEGRA, done("*** The target t186ref has been flashed successfully. ***"), vec![100]),
             ("tegra", INITRD, done("Flash is successful"), vec![]),
+            ("tegra", RCM, (None, None), vec![]),
+            ("tegra-rcm", RCM, done("[   4.3174 ] RCM-boot started"), vec![]),
+            ("tegra-rcm", b"Error: Return value 8\n", (None, Some("Error: Return value 8".into())), vec![]),
             ("tegra", b"Failed flashing t186ref.\n", (None, Some("Failed flashing t186ref.".into())), vec![]),
         ] {
             for size in [1, 7, 4096] {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shakedown_core::Outcome;
 
-use crate::support::lab::{HOST, XHCI, board, boards, oracle};
+use crate::support::lab::{HOST, XHCI, board, boards, model, oracle};
 use crate::support::{Place, Ran, Run, by, guest, interrupt, micro};
 
 const BOOT: &str = "boot::cold::ready";
@@ -20,7 +20,7 @@ const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/usb_tool.py
 struct Scene {
     /// Of its board.
     name: &'static str,
-    /// The procedure, and what else its descriptor says.
+    /// The procedure, and what else its descriptor says; in it `USB` is the device.
     board: &'static str,
     /// What sends it into its boot ROM.
     contact: &'static str,
@@ -28,8 +28,10 @@ struct Scene {
     usb: &'static str,
     /// What the board does.
     does: &'static str,
-    /// The serial number that its disk has.
+    /// The serial number that its disk has; of one with an installer, the mux of its stick.
     serial: &'static str,
+    /// That mux in a rig file.
+    stick: Option<&'static str>,
     /// The tool's name, and how it is.
     tool: Option<(&'static str, &'static str)>,
 }
@@ -41,24 +43,29 @@ const CM: Scene = Scene {
     usb: "0a5c:2711",
     does: "disk",
     serial: "10000000abcdef01",
+    stick: None,
     tool: Some(("rpiboot", "works")),
 };
 
-const ORIN: &str =
-    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7023', enter: the contact }";
-const TX2: &str =
-    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7c18', enter: the contact }";
-const XAVIER: &str =
-    "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: '0955:7019', enter: the contact }";
-
 const JETSON: Scene = Scene {
     name: "jetson",
-    board: ORIN,
+    board: "provision: { tegra-recovery: { way: direct } }\nrecovery: { usb: 'USB', enter: the contact }",
     contact: "recovery",
     usb: "0955:7023",
     does: "takes",
     serial: "none",
+    stick: None,
     tool: Some(("tegra", "works")),
+};
+
+const NANO: Scene = Scene {
+    name: "nano",
+    board: "provision: { tegra-recovery: { way: rcm } }\nrecovery: { usb: 'USB', enter: the contact }",
+    does: "installs",
+    serial: "sdmux",
+    stick: Some("usb-sd-mux: { id: '00048.00643', max-size: 64MiB }"),
+    tool: Some(("tegra-rcm", "works")),
+    ..JETSON
 };
 
 /// Switches a board's supply or contact: `switch BOARD power|held [on|off]`. Who is told where its device is plugs it in.
@@ -86,7 +93,7 @@ impl Scene {
             "private/catalogue/micro-usb.yaml",
             format!(
                 "board: micro-usb\nname: Board of the tests\narch: amd64\nextends: linux\n{}\nboot:\n  stages:\n    - {{ name: kernel, within: 60s }}\n",
-                self.board
+                self.board.replace("USB", usb)
             ),
         );
         let script = place.file("switch", SWITCH.replace("HOST", HOST).replace("PORT", &boards()));
@@ -100,7 +107,11 @@ impl Scene {
             )
         };
         let writes = self.tool.is_some_and(|(tool, _)| tool == "tegra");
-        let media = if writes {
+        let media = if let Some(mux) = self.stick {
+            // 32 MiB, and nothing on it.
+            model(&format!("{serial} card 65536"));
+            format!("    media: {{ main: {{ {mux} }} }}\n")
+        } else if writes {
             String::new()
         } else {
             // As udev names it.
@@ -139,9 +150,15 @@ slots:
     }
 
     async fn run(self) -> Ended {
+        self.slot().run().await
+    }
+
+    /// A run on a board whose own storage held this before.
+    async fn holding(self, held: &[u8]) -> Ended {
         let slot = self.slot();
-        let ran = slot.place.run(&ARGS).await;
-        slot.ended(ran)
+        let put = format!("{} put {}\n", self.name, held.len());
+        assert_eq!(board(&[put.as_bytes(), held].concat()), b"put\n");
+        slot.run().await
     }
 }
 
@@ -149,6 +166,11 @@ const ARGS: [&str; 11] =
     ["run", "--path", "private", "--slot", "one", "--case", CASE, "--image", "image", "--os", "micro"];
 
 impl Slot {
+    async fn run(self) -> Ended {
+        let ran = self.place.run(&ARGS).await;
+        self.ended(ran)
+    }
+
     /// All that is in its board's own storage.
     fn storage(&self) -> Vec<u8> {
         board(format!("{} get\n", self.scene.name).as_bytes())
@@ -188,6 +210,17 @@ impl Ended {
         assert!(self.run.ledger.boots.is_empty(), "it was booted");
         self.off();
         self.run.ended(self.ran.code, 3);
+    }
+
+    /// What was there before boots, and says so.
+    #[track_caller]
+    fn another(&self, blamed: (&str, &str)) {
+        let (outcome, blame, _) = self.run.step("prove internal").failed.clone().expect("it is another one");
+        assert_eq!((outcome.word(), blame.word()), blamed, "{outcome:?}");
+        assert!(outcome.headline().contains("0.9.0"), "{}", outcome.headline());
+        assert_eq!(self.run.case(BOOT).outcome, Some(outcome));
+        self.off();
+        self.run.ended(self.ran.code, if blamed.1 == "os" { 1 } else { 3 });
     }
 
     #[track_caller]
@@ -304,25 +337,51 @@ pub(crate) async fn whole() {
 /// A tool that writes by itself is believed when what boots says so.
 pub(crate) async fn recovery() {
     let held = guest::other_version(guest::versioned(&guest::good()), "0.9.0");
-    let lies = Scene { name: "lies", usb: "0955:7c18", tool: Some(("tegra", "lies")), board: TX2, ..JETSON };
-    let lies = async {
-        let slot = lies.slot();
-        let put = format!("lies put {}\n", held.len());
-        assert_eq!(board(&[put.as_bytes(), &held].concat()), b"put\n");
-        let ran = slot.place.run(&ARGS).await;
-        slot.ended(ran)
-    };
-    let nobody = Scene { name: "nobody", usb: "0955:7019", does: "absent", board: XAVIER, ..JETSON };
-    let (jetson, lies, nobody) = tokio::join!(JETSON.run(), lies, nobody.run());
+    let lies = Scene { name: "lies", usb: "0955:7c18", tool: Some(("tegra", "lies")), ..JETSON };
+    let nobody = Scene { name: "nobody", usb: "0955:7019", does: "absent", ..JETSON };
+    let (jetson, lies, nobody) = tokio::join!(JETSON.run(), lies.holding(&held), nobody.run());
     nobody.the_rig("await recovery", &["a device 0955:7019"]);
     assert!(jetson.proof("await recovery").starts_with("0955:7023 in port "));
     assert_eq!(jetson.proof("prove internal"), "vda runs version 1.0.0, with this run's configuration");
     jetson.booted();
-    // What was there before boots, and says so.
-    let (outcome, blame, _) = lies.run.step("prove internal").failed.clone().expect("it is another one");
-    assert_eq!((outcome.word(), blame.word()), ("infra", "rig"), "{outcome:?}");
-    assert!(outcome.headline().contains("0.9.0"), "{}", outcome.headline());
-    assert_eq!(lies.run.case(BOOT).outcome, Some(outcome));
-    lies.off();
-    lies.run.ended(lies.ran.code, 3);
+    lies.another(("infra", "rig"));
+}
+
+/// An installer that RCM boot starts: it is on a stick behind a mux, which the board really has meanwhile.
+pub(crate) async fn installer() {
+    let _udev = Udev::start();
+    let held = guest::other_version(guest::versioned(&guest::good()), "0.9.0");
+    let skips = Scene {
+        name: "skips",
+        usb: "0955:7523",
+        does: "skips",
+        serial: "sdfst",
+        stick: Some("usb-sd-mux: { id: '00109.00017', max-size: 64MiB }"),
+        ..NANO
+    };
+    let panics = Scene {
+        name: "panics",
+        usb: "0955:7423",
+        does: "panics",
+        serial: "sdwire",
+        stick: Some("sdwire: { serial: sdw-7, max-size: 64MiB }"),
+        ..NANO
+    };
+    let (nano, skips, panics) = tokio::join!(NANO.run(), skips.holding(&held), panics.run());
+    assert!(nano.proof("send").contains("said `[   4.3174 ] RCM-boot started`"), "{}", nano.proof("send"));
+    let off = nano.proof("await off");
+    assert!(off.contains("reboot: Power down"), "{off}");
+    assert!(nano.proof("main away").contains("host's side"), "{}", nano.proof("main away"));
+    let runs = "vda runs version 1.0.0, with this run's configuration; the installer's medium is not there";
+    assert_eq!(nano.proof("prove internal"), runs);
+    nano.booted();
+    // The installer ended well, and installed nothing: it is the OS's own.
+    assert!(skips.proof("await off").contains("reboot: Power down"), "{}", skips.proof("await off"));
+    skips.another(("fail", "os"));
+    let (outcome, blame, because) = panics.run.step("await off").failed.clone().expect("it panicked");
+    assert_eq!((outcome.word(), blame.word(), because.as_str()), ("fail", "os", "bad-line-at-boot"));
+    assert!(panics.run.ledger.boots.is_empty(), "it was booted");
+    panics.unwritten();
+    panics.off();
+    panics.run.ended(panics.ran.code, 1);
 }

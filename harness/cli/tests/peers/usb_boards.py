@@ -1,9 +1,9 @@
 """Boards that are brought up over USB, as models beside the lab's QEMU:
-usb_boards.py PORT FOLDER QMP KERNEL INITRD APPEND
+usb_boards.py PORT MODELS FOLDER QMP KERNEL INITRD APPEND START
 
 A board is off, in its boot ROM (a USB device that takes one loader, served over USB/IP by PyPI's `usbip`), a USB
 disk (QEMU's usb-storage, plugged into the lab's machine), or runs: a QEMU of its own on what its storage holds.
-PORT takes lines that begin with a board's name:
+START is the command line of a kernel that runs what stands for `WORK` in it. PORT takes lines that begin with a board's name:
 
     make VENDOR:PRODUCT PLACE WHAT SERIAL   a new one with 8 MiB of zeros; its disk comes to this port of the lab's
                                             USB. WHAT is what it does; answers with its console's port
@@ -11,10 +11,14 @@ PORT takes lines that begin with a board's name:
     power [on|off], held [on|off]           the supply; the contact that sends it into its boot ROM. `on PORT` is
                                             the answer when the device is to be attached from there
 
+An installer's stick is in a mux of those that listen on MODELS; SERIAL names it.
+
 WHAT: `disk` (becomes a disk when it has its loader), `shows` (is a disk at once), `takes` (what it is sent goes
-into its storage), and what goes wrong: `absent` (nothing on USB), `gone` (no disk comes), `tablet` (something else
+into its storage), `installs` (starts an installer, which copies the stick), and what goes wrong: `skips`, `panics`
+(the installer), `absent` (nothing on USB), `gone` (no disk comes), `tablet` (something else
 comes), `large` (the disk is another one).
 """
+import concurrent.futures
 import json
 import os
 import socket
@@ -28,11 +32,20 @@ from usbip.device import Out
 from usbip.function import Interface
 from usbip.transport import Transport
 
-PORT, FOLDER, QMP, KERNEL, INITRD, APPEND = sys.argv[1:]
+PORT, MODELS, FOLDER, QMP, KERNEL, INITRD, APPEND, START = sys.argv[1:]
 SIZE, LARGE = 8 << 20, 96 << 20
 # What a boot ROM needs to start anew.
 RESTART = 0.3
 one_at_a_time = threading.RLock()
+# A machine ends with the thread that started it: this one stays.
+starter = concurrent.futures.ThreadPoolExecutor(1)
+# What an installer does; a kernel whose first process ends panics.
+OFF = "/bin/busybox poweroff -f"
+WORKS = {
+    "installs": f"/bin/busybox dd if=/dev/vdb of=/dev/vda bs=1M count=8 && {OFF}",
+    "skips": OFF,
+    "panics": "exit 1",
+}
 
 
 def in_background(work, *args):
@@ -41,6 +54,13 @@ def in_background(work, *args):
 
 def listener():
     return socket.create_server(("127.0.0.1", 0))
+
+
+def stick(mux):
+    """All that is on the card of a mux, when that has given it to the DUT."""
+    with socket.create_connection(("127.0.0.1", int(MODELS))) as client:
+        client.sendall(f"{mux} dut\n".encode())
+        return client.makefile("rb").read()
 
 
 class Cable(Transport):
@@ -151,6 +171,8 @@ class Board:
             if self.what == "takes":
                 with open(self.storage, "r+b") as file:
                     file.write(sent)
+            elif self.what in WORKS:
+                self.install()
             elif self.what != "gone":
                 self.plug()
 
@@ -178,12 +200,20 @@ class Board:
             monitor(("blockdev-del", {"node-name": "n-" + self.name}))
         self.plugged = None
 
-    def boot(self):
+    def install(self):
+        path = self.storage + ".stick"
+        with open(path, "wb") as file:
+            file.write(stick(self.serial))
+        self.boot(START.replace("WORK", WORKS[self.what]), "-drive", f"file={path},format=raw,if=virtio")
+
+    def boot(self, append=APPEND, *more):
         argv = "setpriv --pdeathsig KILL -- qemu-system-x86_64 -nodefaults -machine q35 -cpu qemu64 -accel tcg -m 192"
         argv = [*argv.split(), "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", KERNEL]
-        argv += ["-initrd", INITRD, "-append", APPEND]
-        argv += ["-drive", f"file={self.storage},format=raw,if=virtio,file.locking=off"]
-        self.dut = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        argv += ["-initrd", INITRD, "-append", append]
+        argv += ["-drive", f"file={self.storage},format=raw,if=virtio,file.locking=off", *more]
+        self.dut = starter.submit(
+            subprocess.Popen, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ).result()
         in_background(self.say, self.dut)
 
     def say(self, dut):
@@ -231,8 +261,6 @@ class Asked(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.TCPServer):
-    """Not in threads: a machine ends with the thread that started it."""
-
     allow_reuse_address = True
 
 

@@ -5,7 +5,8 @@ board (16c0:05df), PORT + 3 a power strip (04b4:fd11), PORT + 4 and 5 card muxes
 classic and FAST), PORT + 6 the chip of an SDWire (04e8:6001) and PORT + 7 its card reader (0424:4050). PORT takes a line `NAME`, `NAME FAULT`, `NAME FAULT COUNT`
 (from that many of a mux's own commands on), `NAME pins BITS` (what is outside drives them) or
 `NAME card BLOCKS` (another card in a mux, 0 for none) and answers with what the device's pins, relays or
-sockets were since the line before, the latest one last: `00000000 00000010`.
+sockets were since the line before, the latest one last: `00000000 00000010`. `NAME dut` answers with all that is
+on the card, as the DUT reads it: with nothing when it has none.
 """
 import socketserver
 import sys
@@ -146,8 +147,15 @@ class CardReader(msc.MSC):
     def here(self):
         return True
 
+    def there(self):
+        return not self.here()
+
     def insert(self, blocks):
         self.card = Card(blocks) if blocks else None
+
+    def dut(self):
+        card = self.card if self.there() else None
+        return card.read(0, card.num_blocks) if card else b""
 
     def _dispatch(self, lun, tag, dlen, cdb):
         now = self.card if self.here() else None
@@ -168,7 +176,7 @@ class SdMux(CardReader):
 
     def __init__(self, product, address, no_data, no_power, dut, pulled):
         super().__init__("LinuxAut", product)
-        self.address, self.no_data, self.no_power, self.dut, self.pulled = address, no_data, no_power, dut, pulled
+        self.address, self.no_data, self.no_power, self.dut_pin, self.pulled = address, no_data, no_power, dut, pulled
         self.out = self.direction = 0xFF
         self.arriving = None
         self.seen = [self.bits]
@@ -181,7 +189,10 @@ class SdMux(CardReader):
     def here(self):
         if self.fault == "lies":
             return self.lie
-        return not self.bits & (self.no_data | self.no_power | self.dut | 8)
+        return not self.bits & (self.no_data | self.no_power | self.dut_pin | 8)
+
+    def there(self):
+        return not self.bits & (self.no_data | self.no_power) and bool(self.bits & self.dut_pin)
 
     def wrong(self, fault, after=0):
         self.lie = self.here()
@@ -255,7 +266,7 @@ class Sdwire(Interface):
         self.seen = [0]
         self.reader = CardReader("Generic", "Ultra HS-SD/MMC")
         self.reader.here = lambda: self.lie if self.fault == "lies" else self.bits == 1
-        self.insert = self.reader.insert
+        self.insert, self.dut = self.reader.insert, self.reader.dut
 
     def wrong(self, fault):
         self.lie = self.bits == 1
@@ -317,6 +328,8 @@ class Asked(socketserver.StreamRequestHandler):
     def handle(self):
         name, *words = self.rfile.readline().decode().split()
         model = MODELS[name]
+        if words == ["dut"]:
+            return self.wfile.write(model.dut())
         if words[:1] == ["pins"]:
             model.bits = int(words[1], 2)
             model.seen = [model.bits]

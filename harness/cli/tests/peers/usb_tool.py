@@ -17,6 +17,7 @@ PART, ANSWER = 16 << 10, 10_000
 DONE = {
     "rpiboot": "Second stage boot server done",
     "tegra": "*** The target t186ref has been flashed successfully. ***",
+    "tegra-rcm": "[   4.3174 ] RCM-boot started",
 }
 
 

@@ -79,11 +79,13 @@ impl Guest {
             "usb_boards.py",
             [
                 board_port(port).to_string(),
+                port.to_string(),
                 path(folder.path().to_owned()),
                 path(folder.path().join("qmp")),
                 path(kernel),
                 path(initrd),
                 micro::mounting("vda1"),
+                micro::working("WORK"),
             ],
         );
         let (machine, shell) = machine(folder.path(), devices);

@@ -120,11 +120,17 @@ pub(crate) async fn scripted_rig(place: &Place, append: &str) {
 /// The command line of a guest that mounts this partition of its own disk, if there is one, and is the usual guest
 /// with its login then.
 pub(crate) fn mounting(partition: &str) -> String {
+    working(&format!(
+        "/bin/busybox mkdir /mnt /etc /tmp; /bin/busybox mount -t vfat /dev/{partition} /mnt && \
+         /bin/busybox cp /mnt/os-release /etc/os-release; exec /bin/sh /init"
+    ))
+}
+
+/// The command line of a guest whose first process does this, once it has its disks.
+pub(crate) fn working(line: &str) -> String {
     format!(
         "console=ttyS0 micro=login rdinit=/bin/sh -- -c \"/bin/busybox mount -t devtmpfs dev /dev; \
-         for m in /modules/*.ko /more/*.ko; do /bin/busybox insmod $m; done; \
-         /bin/busybox mkdir /mnt /etc /tmp; /bin/busybox mount -t vfat /dev/{partition} /mnt && \
-         /bin/busybox cp /mnt/os-release /etc/os-release; exec /bin/sh /init\""
+         for m in /modules/*.ko /more/*.ko; do /bin/busybox insmod $m; done; {line}\""
     )
 }
 
