@@ -217,7 +217,7 @@ impl Ended {
     fn another(&self, blamed: (&str, &str)) {
         let (outcome, blame, _) = self.run.step("prove internal").failed.clone().expect("it is another one");
         assert_eq!((outcome.word(), blame.word()), blamed, "{outcome:?}");
-        assert!(outcome.headline().contains("0.9.0"), "{}", outcome.headline());
+        assert!(format!("{outcome:?}").contains("0.9.0 on vda"), "{outcome:?}");
         assert_eq!(self.run.case(BOOT).outcome, Some(outcome));
         self.off();
         self.run.ended(self.ran.code, if blamed.1 == "os" { 1 } else { 3 });
