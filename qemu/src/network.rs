@@ -18,7 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
+use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig, ShellError, Unreachable};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -39,16 +39,16 @@ const TRIES: usize = 16;
 pub(crate) struct UserNet(pub(crate) Arc<Unit>);
 
 impl Network for UserNet {
-    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Rig<SocketAddr>> {
+    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Result<SocketAddr, ShellError>> {
         Box::pin(async move {
-            let session = self.0.session().ok_or_else(|| {
-                fault("forward a port of", &self.0.plan.name).expected("a machine that is on", "it is off")
-            })?;
+            let Some(session) = self.0.session() else {
+                return Err(ShellError::Dut(Unreachable::NoRoute("the machine is off".into())));
+            };
             let mut forwards = session.forwards.lock().await;
             if let Some(addr) = forwards.get(&port) {
                 return Ok(*addr);
             }
-            let addr = forward(&session.qmp, &self.0.plan.name, port, by).await?;
+            let addr = forward(&session.qmp, &self.0.plan.name, port, by).await.map_err(ShellError::Rig)?;
             forwards.insert(port, addr);
             Ok(addr)
         })
@@ -68,6 +68,10 @@ impl Network for UserNet {
             let _ = monitor(&session.qmp, format!("hostfwd_remove net tcp:{addr}"), by).await;
             path
         })
+    }
+
+    fn look<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<String>> {
+        Box::pin(async { Ok("QEMU's own NAT".to_owned()) })
     }
 }
 

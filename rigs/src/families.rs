@@ -67,6 +67,7 @@ family! {
     NetworkDriver: NetworkConf(()) => Arc<dyn Network>, "network" {
         "address" Address(network::address),
         "jump" Jump(network::jump),
+        "link" Link(network::link),
     }
 }
 

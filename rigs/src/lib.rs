@@ -98,6 +98,7 @@ pub mod conf {
     pub use crate::media::usb_sd_mux::Conf as UsbSdMux;
     pub use crate::network::address::Conf as Address;
     pub use crate::network::jump::Conf as Jump;
+    pub use crate::network::link::Conf as Link;
     pub use crate::probe::probe_rs::{Conf as ProbeRs, Word as ProbeWord};
     pub use crate::tftp::LoaderPlace;
     pub use crate::tftp::folder::Conf as TftpFolder;

@@ -183,6 +183,13 @@ const PROVEN: &[Proven] = &[
          between them was not tried.",
     ),
     row(
+        "network",
+        "link",
+        Grade::RealPeer,
+        "avahi-daemon, dnsmasq, ISC dhcpd and BusyBox' DHCP client in network namespaces with a veth pair between \
+         them. No board and no switch was tried.",
+    ),
+    row(
         "tftp",
         "folder",
         Grade::RealPeer,

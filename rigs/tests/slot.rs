@@ -182,6 +182,22 @@ async fn a_wiring_that_cannot_work_is_refused_by_its_field() {
             &format!("{main}network: {{ address: {{ host: 'a b' }} }}"),
             "network.address.host: `a b` is no host name and no address",
         ),
+        (
+            &format!("{main}network: {{ link: {{ interface: /dev/eth0 }} }}"),
+            "network.link.interface: `/dev/eth0` is no name of an interface: `eth1`",
+        ),
+        (
+            &format!("{main}network: {{ link: {{ interface: eth1, mac: dc:a6:32, leases: /a }} }}"),
+            "network.link.mac: `dc:a6:32` is no hardware address `dc:a6:32:01:02:03`",
+        ),
+        (
+            &format!("{main}network: {{ link: {{ interface: eth1, mac: 'dc:a6:32:01:02:03' }} }}"),
+            "network.link.mac: it is looked for in `leases`, which is not given",
+        ),
+        (
+            &format!("{main}network: {{ link: {{ interface: eth1, hostname: pi.local }} }}"),
+            "network.link.hostname: `pi.local` is no host name without a domain",
+        ),
         (&jump("rig host", &known), "network.jump.through: `rig host` is no `host` and no `host:port`"),
         (&jump("rig:ssh", &known), "network.jump.through: `rig:ssh` is no `host` and no `host:port`"),
         (

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Fut;
-use crate::fault::Fault;
+use crate::fault::{Fault, InfraKind};
 use crate::time::{Deadline, Stop};
 
 /// A command for the DUT's shell.
@@ -172,6 +172,19 @@ impl fmt::Display for ShellError {
 }
 
 impl std::error::Error for ShellError {}
+
+impl ShellError {
+    /// As a fault, for somebody who only wants to get to the DUT and asks for no blame.
+    pub fn into_fault(self, slot: &str) -> Fault {
+        match self {
+            Self::Rig(fault) => fault,
+            Self::Dut(unreachable) => {
+                let fault = Fault::new(InfraKind::Network, "network", "find the DUT of", slot);
+                fault.expected("an address", unreachable.to_string())
+            }
+        }
+    }
+}
 
 /// A shell on the DUT: SSH, or a login on the console.
 pub trait Shell: Send + Sync {

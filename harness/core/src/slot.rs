@@ -24,10 +24,17 @@ use crate::tool::RigTool;
 
 /// Where to find the DUT on the network. Asked anew after each boot, never cached.
 pub trait Network: Send + Sync {
-    /// The address that reaches this TCP port of the DUT.
-    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Rig<SocketAddr>>;
+    /// The address that reaches this TCP port of the DUT. A DUT that cannot be found is unreachable; a fault
+    /// is what is wrong with the rig.
+    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Result<SocketAddr, ShellError>>;
     /// Tells the path apart from what is behind it.
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath>;
+    /// Looks at the rig's own end, whether or not the DUT is there: what is in order.
+    fn look<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<String>>;
+    /// Tells the host name that this run's image was given. A way that needs no name has no use for it.
+    fn named(&self, hostname: &str) {
+        let _ = hostname;
+    }
 }
 
 /// What the network says about the DUT, without logging in.

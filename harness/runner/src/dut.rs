@@ -231,10 +231,12 @@ impl LiveDut {
     }
 
     /// Where SSH answers now, and how to get in.
-    pub(crate) async fn target(&self, by: &Deadline) -> Rig<SshTarget> {
+    pub(crate) async fn target(&self, by: &Deadline) -> Result<SshTarget, ShellError> {
         let Some(network) = &self.slot.network else {
-            return Err(Fault::new(InfraKind::Network, "slot", "reach", &self.slot.id)
-                .expected("a network", "none in the rig file"));
+            return Err(ShellError::Rig(
+                Fault::new(InfraKind::Network, "slot", "reach", &self.slot.id)
+                    .expected("a network", "none in the rig file"),
+            ));
         };
         Ok(SshTarget {
             addr: network.tcp(self.profile.ssh.port, by).await?,
@@ -250,7 +252,7 @@ impl LiveDut {
         if let Some(shell) = &*open {
             return Ok(shell.clone());
         }
-        let mut target = self.target(by).await.map_err(ShellError::Rig)?;
+        let mut target = self.target(by).await?;
         let mut came = self.shells.ssh(&target, by).await;
         if let Err(ShellError::Dut(why)) = &came
             && let Some(other) = self.keys(|keys| keys.other(why))
@@ -550,7 +552,7 @@ impl Dut for LiveDut {
 
     fn try_login<'a>(&'a self, how: LoginTry, by: &'a Deadline) -> Fut<'a, Result<bool, ShellError>> {
         Box::pin(async move {
-            let target = self.target(by).await.map_err(ShellError::Rig)?;
+            let target = self.target(by).await?;
             self.waiting.on(self.shells.try_login(target.addr, &target.user, how, by)).await
         })
     }

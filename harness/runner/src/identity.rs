@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use shakedown_core::OsProfile;
 
+/// What the OS profile calls the key of the host name.
+pub(crate) const HOSTNAME: &str = "hostname";
+
 /// Made new for each run.
 #[derive(Clone)]
 pub struct Identity {
@@ -29,7 +32,7 @@ impl Identity {
     pub fn edits(&self, profile: &OsProfile, extra: &[(String, String)]) -> Vec<(String, String)> {
         let json = |text: &str| serde_json::to_string(text).expect("a string is JSON");
         let own = [
-            ("hostname", json(&self.hostname)),
+            (HOSTNAME, json(&self.hostname)),
             ("uuid", json(&self.uuid)),
             ("ssh-keys", format!("[{}]", json(&self.public_key))),
             ("development-mode", "true".to_owned()),

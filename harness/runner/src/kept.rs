@@ -15,7 +15,7 @@ pub struct Kept(pub(crate) Arc<LiveDut>);
 impl Kept {
     /// Where its SSH port is now, and who may log in with the run's key.
     pub async fn ssh(&self, by: &Deadline) -> Rig<(SocketAddr, String)> {
-        let target = self.0.target(by).await?;
+        let target = self.0.target(by).await.map_err(|error| error.into_fault(&self.0.slot.id))?;
         Ok((target.addr, target.user))
     }
 

@@ -17,6 +17,7 @@ use shakedown_media::{
 
 use crate::climb::{self, Ascent};
 use crate::dut::LiveDut;
+use crate::identity::HOSTNAME;
 use crate::installer;
 use crate::thread::on_thread;
 use crate::waiting::Timed;
@@ -255,6 +256,9 @@ pub(crate) async fn configure(
     };
     let mut medium = Timed { medium, waiting: dut.waiting.clone() };
     let edits = dut.identity.edits(&dut.profile, extra);
+    if let (Some(network), Some(_)) = (&dut.slot.network, dut.profile.config_key(HOSTNAME)) {
+        network.named(&dut.identity.hostname);
+    }
     let partitions = &dut.profile.partitions;
     // An installer hands its own document over to what it installs.
     let own = partitions.get(installer::BOOT_ROLE).filter(|_| payload == Payload::Installer);

@@ -58,6 +58,10 @@ pub(crate) const TEST: &[&str] = &[
     "tftp-hpa",
     "atftp",
     "dnsmasq-base",
+    // Both ends of a network of namespaces.
+    "avahi-daemon",
+    "iproute2",
+    "isc-dhcp-server",
     // Reads the units of the docs.
     "systemd",
     "pdudaemon",

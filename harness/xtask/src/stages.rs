@@ -149,7 +149,7 @@ pub(crate) const STAGES: &[Stage] = &[
     tests("history", Tier::T0, &["history", "evidence"]),
     tests("host", Tier::T1, &["console", "process", "ssh", "jump", "warden", "slot", "fetch", "tftp"]),
     tests("gate", Tier::T1, &["gate"]),
-    tests("drivers", Tier::T1, &["outputs", "consoles", "contract", "programs", "tftp_servers"]),
+    tests("drivers", Tier::T1, &["outputs", "consoles", "contract", "programs", "link", "tftp_servers"]),
     tests("media", Tier::T1, &["media", "block_device"]),
     tests("readers", Tier::T1, &["consumers", "chromium"]),
     Stage { name: "images", tier: Tier::Images, run: Run::Images, full: false },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
+use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig, ShellError, Unreachable};
 use tokio::net::lookup_host;
 
 use super::{NetworkConf, is_host};
@@ -40,27 +40,55 @@ struct Address {
     host: String,
 }
 
+impl Address {
+    /// Only the DUT itself answers for such a name (RFC 6762, 3).
+    fn of_mdns(&self) -> bool {
+        let name = self.host.trim_end_matches('.');
+        name.rsplit_once('.').is_some_and(|(_, domain)| domain.eq_ignore_ascii_case("local"))
+    }
+}
+
 impl Network for Address {
-    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Rig<SocketAddr>> {
+    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Result<SocketAddr, ShellError>> {
         Box::pin(async move {
             let fault = || Fault::new(InfraKind::Network, "address", "look up", &self.host);
-            let found = by
-                .run(|| "no answer from the resolver".into(), lookup_host((self.host.as_str(), port)))
+            let looked_up = lookup_host((self.host.as_str(), port));
+            let looked_up = by
+                .run(|| "no answer from the resolver".into(), looked_up)
                 .await
-                .map_err(|stop| fault().stopped(stop))?
-                .map_err(|error| fault().because(&error).hint("is the DUT on, and its name right?"))?;
-            let mut found: Vec<_> = found.collect();
+                .map_err(|stop| ShellError::Rig(fault().stopped(stop)))?;
+            let mut found: Vec<_> = match looked_up {
+                Ok(found) => found.collect(),
+                Err(error) if self.of_mdns() => {
+                    return Err(ShellError::Dut(Unreachable::NoRoute(format!("{}: {error}", self.host))));
+                }
+                Err(error) => {
+                    return Err(ShellError::Rig(fault().because(&error).hint("is its name right?")));
+                }
+            };
             // Link-local IPv6 addresses need an interface that a name does not give.
             found.sort_by_key(SocketAddr::is_ipv6);
-            found.first().copied().ok_or_else(|| fault().expected("an address", "none"))
+            found.first().copied().ok_or_else(|| ShellError::Rig(fault().expected("an address", "none")))
         })
     }
 
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath> {
         Box::pin(async move {
-            // A name that mDNS does not know belongs to a DUT that does not answer.
-            let Ok(addr) = self.tcp(port, by).await else { return NetPath::Silent };
-            shakedown_host::ssh::path(addr, by).await
+            match self.tcp(port, by).await {
+                Ok(addr) => shakedown_host::ssh::path(addr, by).await,
+                Err(ShellError::Rig(fault)) => NetPath::RigDown(fault.to_string()),
+                Err(ShellError::Dut(_)) => NetPath::Silent,
+            }
+        })
+    }
+
+    fn look<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<String>> {
+        Box::pin(async move {
+            match self.tcp(0, by).await {
+                Ok(addr) => Ok(format!("{} is at {}", self.host, addr.ip())),
+                Err(ShellError::Rig(fault)) => Err(fault),
+                Err(ShellError::Dut(_)) => Ok(format!("nobody answers to {} now", self.host)),
+            }
         })
     }
 }

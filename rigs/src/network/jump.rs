@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shakedown_conf::Secret;
-use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig};
+use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig, ShellError};
 use shakedown_host::key::fingerprint;
 use shakedown_host::ssh::{Jump, JumpKey, JumpLogin};
 
@@ -109,11 +109,18 @@ struct Behind {
 }
 
 impl Network for Behind {
-    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Rig<SocketAddr>> {
-        Box::pin(self.jump.tcp(&self.host, port, by))
+    fn tcp<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, Result<SocketAddr, ShellError>> {
+        Box::pin(async move { self.jump.tcp(&self.host, port, by).await.map_err(ShellError::Rig) })
     }
 
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath> {
         Box::pin(self.jump.path(&self.host, port, by))
+    }
+
+    fn look<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<String>> {
+        Box::pin(async move {
+            self.jump.look(by).await?;
+            Ok(format!("{} lets us in", self.jump.host()))
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod jump;
+pub(crate) mod link;
 
 use std::sync::Arc;
 

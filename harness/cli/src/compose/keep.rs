@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -50,10 +51,18 @@ pub async fn keep(this: Keep<'_>, cancel: &CancellationToken, by: &Deadline) -> 
 }
 
 /// The host key is not asked for: it is another one for each run.
-fn ssh_line(key: &Path, addr: std::net::SocketAddr, user: &str) -> String {
+fn ssh_line(key: &Path, addr: SocketAddr, user: &str) -> String {
     let quiet = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null";
     let key = quote(&key.display().to_string());
-    format!("ssh -i {key} -o IdentitiesOnly=yes {quiet} -p {} {}@{}", addr.port(), quote(user), addr.ip())
+    format!("ssh -i {key} -o IdentitiesOnly=yes {quiet} -p {} {}@{}", addr.port(), quote(user), host_of(addr))
+}
+
+/// As ssh takes it: an address that is valid on one interface has its number behind it.
+pub(crate) fn host_of(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        addr => addr.ip().to_string(),
+    }
 }
 
 fn write_key(folder: &Path, key: &str) -> std::io::Result<PathBuf> {

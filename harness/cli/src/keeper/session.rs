@@ -331,7 +331,7 @@ async fn address(
         return Err(no_such("network", &slot.id, Vec::new()));
     };
     let by = wait(format!("port {port} of {}", seat.id), WORK, &keeper.clock, &keeper.work);
-    Ok(network.tcp(port, &by).await?)
+    Ok(network.tcp(port, &by).await.map_err(|error| error.into_fault(&slot.id))?)
 }
 
 async fn screen(keeper: &Keeper, seat: &Seat, slot: &Slot) -> Result<Vec<u8>, Refusal> {

@@ -111,6 +111,18 @@ impl Jump {
         self.0.way(host, port)
     }
 
+    /// Logs in to the jump host and out again.
+    pub async fn look(&self, by: &Deadline) -> Rig<()> {
+        let wire = self.session(by).await.map_err(|error| fault(&self.0.login.host, &error))?;
+        wire.close();
+        Ok(())
+    }
+
+    /// The jump host, as it was given.
+    pub fn host(&self) -> &str {
+        &self.0.login.host
+    }
+
     /// What is seen of that port from the jump host. [`NetPath::RigDown`] when the jump host does not
     /// let us through, or broke a connection since [`Self::tcp`] last gave an address.
     pub async fn path(&self, host: &str, port: u16, by: &Deadline) -> NetPath {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_core::{
-    Capture, Clock, Deadline, Fault, Guarded, InfraKind, Level, Pace, Provision, Side, Slot,
+    Capture, Clock, Deadline, Fault, Guarded, InfraKind, Level, NetPath, Network, Pace, Provision, Side, Slot,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,8 @@ use crate::thread::on_thread;
 
 /// A part answers a question within this.
 const LOOK: Duration = Duration::from_secs(30);
+/// Where an SSH server listens, as far as one knows without an OS.
+const SSH: u16 = 22;
 /// A grabber that starts, and its first frames.
 const PICTURE: Duration = Duration::from_secs(15);
 /// A program says its version at once; one in a container may have to be unpacked first.
@@ -35,7 +37,7 @@ const MUX: Duration = Duration::from_secs(120);
 pub struct Finding {
     /// `rig/slot`.
     pub slot: String,
-    /// `power`, `outputs.reset`, `consoles.main`, `media.main`, `capture`, `tools.uuu`.
+    /// `power`, `outputs.reset`, `consoles.main`, `media.main`, `network`, `capture`, `tools.uuu`.
     pub part: String,
     /// What.
     pub diagnosis: Diagnosis,
@@ -192,6 +194,10 @@ impl Doctor<'_> {
                 };
                 found.push(self.found(slot, format!("media.{name}"), diagnosis));
             }
+            if let Some(network) = &slot.network {
+                let diagnosis = self.network(network.as_ref()).await;
+                found.push(self.found(slot, "network", diagnosis));
+            }
             if let Some(capture) = &slot.capture {
                 let diagnosis = self.picture(capture.as_ref()).await;
                 found.push(self.found(slot, "capture", diagnosis));
@@ -229,6 +235,21 @@ impl Doctor<'_> {
         }
         found.extend(self.make_safe(slots).await);
         found
+    }
+
+    /// The rig's own end must be in order; a DUT that is off does not answer.
+    async fn network(&self, network: &dyn Network) -> Diagnosis {
+        let own = match network.look(&self.wait("the rig's end of the network", LOOK)).await {
+            Ok(own) => own,
+            Err(fault) => return Diagnosis::Broken(Box::new(fault)),
+        };
+        match network.path(SSH, &self.wait("a first byte of the DUT", LOOK)).await {
+            NetPath::Speaks => Diagnosis::Fine(format!("{own}, and the DUT's port {SSH} speaks")),
+            NetPath::Mute | NetPath::Refused => Diagnosis::Fine(format!("{own}, and the DUT answers")),
+            NetPath::Silent | NetPath::Unknown | NetPath::RigDown(_) => Diagnosis::Unproven(format!(
+                "{own}, and no DUT answers: it may be off, or its OS may have no network"
+            )),
+        }
     }
 
     /// A DUT that is off shows nothing, which is no fault of its capture.

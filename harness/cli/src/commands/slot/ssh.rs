@@ -9,6 +9,7 @@ use shakedown_host::Tool;
 use super::hold::{exit, in_front};
 use super::{WORK, Which, on_runtime, shown, unexpected};
 use crate::CliResult;
+use crate::compose::keep::host_of;
 use crate::keeper::wire::{Ask, Reply};
 use crate::say::err;
 
@@ -65,7 +66,7 @@ pub(in crate::commands) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         if let Some(key) = &args.key {
             tool = tool.args(["-o", "IdentitiesOnly=yes", "-i", &shown(key)]);
         }
-        tool = tool.args(["-p", &addr.port().to_string(), "-l", &user, &addr.ip().to_string()]);
+        tool = tool.args(["-p", &addr.port().to_string(), "-l", &user, &host_of(addr)]);
         if !args.command.is_empty() {
             tool = tool.arg("--").args(&args.command);
         }
