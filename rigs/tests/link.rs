@@ -233,12 +233,17 @@ async fn found() {
     // By its hardware address, where no run gave it a name.
     let by_mac = cable.slot(&format!("leases: {}, mac: '{}'", leases.display(), cable.mac())).await;
     assert_eq!(address(by_mac.network.as_ref().unwrap().as_ref()).await.unwrap(), first);
-    // Another name is another system.
-    network.named("def5678");
-    assert_eq!(unreachable(network.as_ref()).await, "no lease and no answer for def5678.local on rig0");
+    // Another name is another system, and a name that it had before is still its.
+    let other = cable.slot(&format!("leases: {}, hostname: board", leases.display())).await;
+    let other = other.network.as_ref().unwrap();
+    assert_eq!(unreachable(other.as_ref()).await, "no lease and no answer for board.local on rig0");
+    other.named("def5678");
+    let none = "no lease and no answer for def5678.local on rig0";
+    assert_eq!(unreachable(other.as_ref()).await, none);
+    network.named("abc1234-b");
+    assert_eq!(address(network.as_ref()).await.unwrap(), first);
 
     // It comes back under another address: what was found before is not given out again.
-    network.named("abc1234");
     cable.on_dut(["ip", "link", "set", "dut0", "down"]);
     cable.on_dut(["ip", "link", "set", "dut0", "address", "52:54:00:00:00:77"]);
     cable.ask_for_address("abc1234");
@@ -253,6 +258,7 @@ async fn found() {
     network.named("abc1234");
     let silent = unreachable(network.as_ref()).await;
     assert_eq!(silent, "no answer for abc1234.local on rig0");
+    network.named("abc1234-b");
     let daemon = avahi(&cable, "abc1234").await;
     assert_eq!(address(network.as_ref()).await.unwrap(), second, "{}", daemon.log());
     // A server there, and none.
@@ -265,6 +271,7 @@ async fn found() {
     assert_eq!(network.path(22, &by(port)).await, NetPath::Speaks);
     drop(daemon);
     cable.on_dut(["ip", "address", "flush", "dev", "dut0", "scope", "global"]);
+    let silent = "no answer for abc1234.local or abc1234-b.local on rig0";
     assert_eq!(unreachable(network.as_ref()).await, silent, "an address from before");
     // With nothing but what every interface has: reached, because it is said on which.
     let _daemon = avahi(&cable, "abc1234").await;
@@ -295,8 +302,8 @@ async fn dhcpd() {
         .await
         .unwrap_or_else(|error| panic!("{error}: {} {}", written(&leases), server.log()));
     assert!(cable.on_dut(["ip", "-4", "-o", "address"]).contains(&format!(" {got}/24 ")));
-    network.named("def5678");
-    unreachable(network.as_ref()).await;
+    let other = cable.slot(&format!("leases: {file}, hostname: def5678")).await;
+    unreachable(other.network.as_ref().unwrap().as_ref()).await;
 }
 
 async fn dark() {

@@ -15,7 +15,7 @@ pub const OFFERED: [&str; 3] = ["ntp", "ntp-host", "ntp-port"];
 pub const RUN: [&str; 6] = ["board", "arch", "hostname", "uuid", "public-key", "cold-boots"];
 
 /// A fact of the run, and the configuration key that brings it to the DUT.
-const HOSTNAME: &str = "hostname";
+pub(crate) const HOSTNAME: &str = "hostname";
 
 /// Whether a profile has a value for this fact, now or when the rig is asked.
 pub fn known(profile: &OsProfile, name: &str) -> bool {

@@ -213,6 +213,10 @@ pub async fn edit_config(dut: &dyn Dut, key: &str, value: Option<&str>, by: &Dea
          sync \"$new\"; mv \"$new\" \"$file\"; sync \"$file\"; echo; \
          jq --argjson path \"$2\" --argjson value \"$3\" 'getpath($path) == $value' \"$file\""
     );
+    // Before it is known whether it worked: it may have.
+    if let (facts::HOSTNAME, Ok(name)) = (key, serde_json::from_str::<String>(wanted)) {
+        dut.renamed(&name);
+    }
     let ran = dut.run(&Cmd::argv(["sh", "-c", &script, "sh", &file, &path, wanted]), by).await?;
     let text = ran.text();
     let (above, answer) = text.rsplit_once('\n').unwrap_or(("", &text));

@@ -177,6 +177,10 @@ async fn an_edit_of_the_configuration_is_read_back() {
     let line = &fake.ran()[0];
     assert!(line.contains(r#"'["os","sshKeys"]'"#) && line.contains(r#"'["shake-1a2b"]'"#), "{line}");
     assert!(fake.notes.lock().unwrap()[0].contains("old"));
+    assert!(fake.names.lock().unwrap().is_empty());
+    let named = "    check: [{ config: { key: hostname, value: '\"{hostname}-b\"' } }]\n";
+    let (result, fake) = run("config-name", named, &[("sh -c", &[(0, "true")])]).await;
+    assert_eq!((result, fake.names.lock().unwrap().as_slice()), (Ok(()), &["shake-1a2b-b".to_owned()][..]));
     for answer in [(0, "false\n\0[\"old\"]"), (1, "")] {
         let (result, _) = run("config-fails", body, &[("sh -c", &[answer])]).await;
         assert!(failure(result).what.contains("`os.sshKeys` of /mnt/boot/config.json"));

@@ -271,6 +271,10 @@ pub trait Dut: Send + Sync {
     /// boot, or with the case. Where the OS profile says how the console shows the key, only the console is
     /// believed.
     fn host_key_may_change(&self);
+    /// Declares that the DUT has, now or from its next boot on, this host name as well as those before.
+    fn renamed(&self, hostname: &str) {
+        let _ = hostname;
+    }
     /// Tries to log in with another key or none; `Ok` is the method that let us in.
     fn try_login<'a>(&'a self, how: LoginTry, by: &'a Deadline) -> Fut<'a, Result<bool, ShellError>>;
     /// Whether a TCP port of the DUT accepts from outside.

@@ -31,7 +31,8 @@ pub trait Network: Send + Sync {
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath>;
     /// Looks at the rig's own end, whether or not the DUT is there: what is in order.
     fn look<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<String>>;
-    /// Tells the host name that this run's image was given. A way that needs no name has no use for it.
+    /// Tells a host name that this run gave its image: the DUT has it, or one of those told before. A way
+    /// that needs no name has no use for it.
     fn named(&self, hostname: &str) {
         let _ = hostname;
     }

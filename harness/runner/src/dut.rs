@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::climb::{self, Ascent};
 use crate::host_key::HostKey;
-use crate::identity::Identity;
+use crate::identity::{Identity, facts};
 use crate::netboot::Net;
 use crate::observe::alarms;
 use crate::provision::power_down;
@@ -386,25 +386,6 @@ impl LiveDut {
     }
 }
 
-fn facts(
-    slot: &Slot,
-    profile: &OsProfile,
-    identity: &Identity,
-    run: BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let mut facts = profile.all_facts();
-    let own = [
-        ("board", slot.board.slug.clone()),
-        ("arch", slot.board.arch.to_string()),
-        ("hostname", identity.hostname.clone()),
-        ("uuid", identity.uuid.clone()),
-        ("public-key", identity.public_key.clone()),
-    ];
-    facts.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    facts.extend(run);
-    facts
-}
-
 impl Dut for LiveDut {
     fn profile(&self) -> &OsProfile {
         &self.profile
@@ -537,6 +518,12 @@ impl Dut for LiveDut {
 
     fn host_key(&self) -> Option<String> {
         self.keys(|keys| keys.believed().map(str::to_owned))
+    }
+
+    fn renamed(&self, hostname: &str) {
+        if let Some(network) = &self.slot.network {
+            network.named(hostname);
+        }
     }
 
     fn host_key_may_change(&self) {

@@ -1,8 +1,9 @@
 //! The identity of one run, injected into the image so that the DUT can be found and entered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shakedown_core::OsProfile;
+use shakedown_core::{OsProfile, Slot};
 
 /// What the OS profile calls the key of the host name.
 pub(crate) const HOSTNAME: &str = "hostname";
@@ -42,4 +43,24 @@ impl Identity {
             .filter_map(|(meaning, value)| profile.config_key(&meaning).map(|key| (key.to_owned(), value)))
             .collect()
     }
+}
+
+/// What cases may use as `{name}`: the run's own facts, the profile's and the identity's.
+pub(crate) fn facts(
+    slot: &Slot,
+    profile: &OsProfile,
+    identity: &Identity,
+    run: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut facts = profile.all_facts();
+    let own = [
+        ("board", slot.board.slug.clone()),
+        ("arch", slot.board.arch.to_string()),
+        (HOSTNAME, identity.hostname.clone()),
+        ("uuid", identity.uuid.clone()),
+        ("public-key", identity.public_key.clone()),
+    ];
+    facts.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    facts.extend(run);
+    facts
 }

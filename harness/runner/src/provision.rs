@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shakedown_core::{
-    BootReport, Cursor, Cut, Deadline, Event, Fault, Guarded, InfraKind, Level, Mark, Medium, Mono,
+    BootReport, Cursor, Cut, Deadline, Dut as _, Event, Fault, Guarded, InfraKind, Level, Mark, Medium, Mono,
     OsProfile, Payload, Proof, Resets, Rig, SeenBy, Side, Stop, Storage,
 };
 use shakedown_media::{
@@ -256,8 +256,8 @@ pub(crate) async fn configure(
     };
     let mut medium = Timed { medium, waiting: dut.waiting.clone() };
     let edits = dut.identity.edits(&dut.profile, extra);
-    if let (Some(network), Some(_)) = (&dut.slot.network, dut.profile.config_key(HOSTNAME)) {
-        network.named(&dut.identity.hostname);
+    if dut.profile.config_key(HOSTNAME).is_some() {
+        dut.renamed(&dut.identity.hostname);
     }
     let partitions = &dut.profile.partitions;
     // An installer hands its own document over to what it installs.

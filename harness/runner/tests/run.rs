@@ -53,6 +53,21 @@ async fn the_verdict_in_the_journal_knows_how_the_run_ended() {
 }
 
 #[tokio::test]
+async fn the_network_is_told_the_name_that_the_image_was_given() {
+    for named in [true, false] {
+        let mut sim = Sim::new();
+        if !named {
+            sim.config_keys().remove("hostname");
+        }
+        sim.cases = vec![case("fine", Effect::ReadOnly, || (), fine)];
+        let (exit, ledger) = sim.run().await;
+        assert_eq!(exit, ExitCode::Ok, "{ledger:#?}");
+        let told: &[&str] = if named { &["sim"] } else { &[] };
+        assert_eq!(sim.world().names, told, "an OS without a key for it keeps its own");
+    }
+}
+
+#[tokio::test]
 async fn without_a_network_the_login_on_the_console_is_the_way_in() {
     let mut sim = Sim::new();
     sim.network = false;

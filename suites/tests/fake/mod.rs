@@ -35,6 +35,8 @@ pub struct Fake {
     /// The SSH host key; a boot that was declared to bring another one goes on to the next, if there is one.
     pub keys: Mutex<Vec<&'static str>>,
     declared: Mutex<bool>,
+    /// The host names that it was given.
+    pub names: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -55,6 +57,7 @@ impl Fake {
             resets: Mutex::default(),
             keys: Mutex::new(vec!["SHA256:one"]),
             declared: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -187,6 +190,9 @@ impl Dut for Fake {
     }
     fn host_key(&self) -> Option<String> {
         self.keys.lock().unwrap().first().map(|key| (*key).to_owned())
+    }
+    fn renamed(&self, hostname: &str) {
+        self.names.lock().unwrap().push(hostname.to_owned());
     }
     fn host_key_may_change(&self) {
         *self.declared.lock().unwrap() = true;

@@ -62,6 +62,8 @@ pub(crate) struct World {
     pub(crate) ssh: bool,
     /// The fingerprint that its SSH server shows.
     pub(crate) host_key: &'static str,
+    /// The names that the network was told.
+    pub(crate) names: Vec<String>,
     /// What the network says.
     pub(crate) path: NetPath,
     /// Whether a login answers on the console.
@@ -166,6 +168,7 @@ impl Sim {
             answers: usual,
             ssh: true,
             host_key: "SHA256:sim",
+            names: Vec::new(),
             path: NetPath::Speaks,
             getty: true,
             reads_back: true,
@@ -382,6 +385,10 @@ impl Network for Wire {
 
     fn look<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<String>> {
         Box::pin(async { Ok("simulated".to_owned()) })
+    }
+
+    fn named(&self, hostname: &str) {
+        self.0.lock().unwrap().names.push(hostname.to_owned());
     }
 }
 

@@ -18,24 +18,22 @@ use super::mac::Mac;
 /// Whose lease.
 pub(super) struct Wanted {
     pub(super) mac: Option<Mac>,
-    pub(super) hostname: Option<String>,
+    /// Any of them.
+    pub(super) hostnames: Vec<String>,
 }
 
 impl Wanted {
     fn is(&self, lease: &Lease) -> bool {
-        let name = || {
-            let same = |name: &String| lease.hostname.is_some_and(|found| found.eq_ignore_ascii_case(name));
-            self.hostname.as_ref().is_some_and(same)
-        };
-        self.mac.is_some_and(|mac| lease.mac == Some(mac)) || name()
+        let named = |found: &str| self.hostnames.iter().any(|name| found.eq_ignore_ascii_case(name));
+        self.mac.is_some_and(|mac| lease.mac == Some(mac)) || lease.hostname.is_some_and(named)
     }
 }
 
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mac = self.mac.map(|mac| mac.to_string());
-        let both: Vec<_> = mac.into_iter().chain(self.hostname.clone()).collect();
-        f.write_str(&both.join(" or "))
+        let all: Vec<_> = mac.into_iter().chain(self.hostnames.iter().cloned()).collect();
+        f.write_str(&all.join(" or "))
     }
 }
 
@@ -163,7 +161,10 @@ mod tests {
         client-hostname \"freed\";\n}\n";
 
     fn found(text: &str, mac: Option<&str>, hostname: Option<&str>) -> Option<String> {
-        let wanted = Wanted { mac: mac.and_then(Mac::parse), hostname: hostname.map(str::to_owned) };
+        let wanted = Wanted {
+            mac: mac.and_then(Mac::parse),
+            hostnames: hostname.iter().map(|&name| name.to_owned()).collect(),
+        };
         find_at(text, &wanted, NOW).unwrap().map(|addr| addr.to_string())
     }
 
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_leases_is_said() {
-        let wanted = Wanted { mac: None, hostname: Some("a".into()) };
+        let wanted = Wanted { mac: None, hostnames: vec!["a".into()] };
         for (text, says) in [
             ("1795514000 dc:a6:32:01:02:03 10.0.0.4 a *\nhello\n", "line 2: \"hello\""),
             ("127.0.0.1 localhost a b\n", "line 1: \"127.0.0.1 localhost a b\""),

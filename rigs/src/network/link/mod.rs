@@ -83,17 +83,17 @@ impl NetworkConf for Conf {
 
 struct Link {
     conf: Conf,
-    /// The name that this run's image was given.
-    named: Mutex<Option<String>>,
+    /// The names that this run gave its image, the latest last.
+    named: Mutex<Vec<String>>,
 }
 
 impl Link {
     fn wanted(&self) -> Wanted {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Wanted {
-            mac: self.conf.mac.as_deref().and_then(Mac::parse),
-            hostname: named.or_else(|| self.conf.hostname.clone()),
+        let mut hostnames = self.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if hostnames.is_empty() {
+            hostnames.extend(self.conf.hostname.clone());
         }
+        Wanted { mac: self.conf.mac.as_deref().and_then(Mac::parse), hostnames }
     }
 
     fn fault(&self, op: &str) -> Fault {
@@ -115,7 +115,7 @@ impl Link {
     async fn find(&self, by: &Deadline) -> Result<(Side, IpAddr), ShellError> {
         let side = self.side().map_err(ShellError::Rig)?;
         let wanted = self.wanted();
-        if wanted.mac.is_none() && wanted.hostname.is_none() {
+        if wanted.mac.is_none() && wanted.hostnames.is_empty() {
             let fault = self.fault("look for the DUT on");
             let fault = fault.expected("a name to look for", "none: no run has named the DUT");
             return Err(ShellError::Rig(
@@ -133,17 +133,19 @@ impl Link {
         {
             return Ok((side, addr));
         }
-        let Some(hostname) = &wanted.hostname else {
+        if wanted.hostnames.is_empty() {
             return Err(ShellError::Dut(Unreachable::NoRoute(format!("no lease for {wanted}"))));
-        };
-        let answer = by.child(format!("an answer for {hostname}.local"), ANSWER).at_rig_pace();
-        let found = mdns::ask(&self.conf.interface, hostname, &answer).await;
+        }
+        let names: Vec<_> = wanted.hostnames.iter().map(|name| format!("{name}.local")).collect();
+        let answer = by.child(format!("an answer for {}", names.join(" or ")), ANSWER).at_rig_pace();
+        let enough = |addr: &IpAddr| preference(addr).0 == 0;
+        let found = mdns::ask(&self.conf.interface, &names, enough, &answer).await;
         let found =
             found.map_err(|why| ShellError::Rig(self.fault("ask on").expected("a question sent", why)))?;
         let found = found.into_iter().min_by_key(preference).map(|addr| (side, addr));
         found.ok_or_else(|| {
             let leases = if self.conf.leases.is_some() { "no lease and " } else { "" };
-            let why = format!("{leases}no answer for {hostname}.local on {}", self.conf.interface);
+            let why = format!("{leases}no answer for {} on {}", names.join(" or "), self.conf.interface);
             ShellError::Dut(Unreachable::NoRoute(why))
         })
     }
@@ -195,7 +197,9 @@ impl Network for Link {
     }
 
     fn named(&self, hostname: &str) {
-        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(hostname.to_owned());
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.retain(|name| name != hostname);
+        named.push(hostname.to_owned());
     }
 }
 
