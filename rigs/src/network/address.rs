@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig, ShellError, Unreachable};
 use tokio::net::lookup_host;
 
-use super::{NetworkConf, is_host};
+use super::{NetworkConf, is_host, path_to};
 use crate::wiring::WiringProblem;
 
 /// A DUT that always has this name or address: a fixed DHCP lease, a name that DNS or mDNS
@@ -73,13 +73,7 @@ impl Network for Address {
     }
 
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath> {
-        Box::pin(async move {
-            match self.tcp(port, by).await {
-                Ok(addr) => shakedown_host::ssh::path(addr, by).await,
-                Err(ShellError::Rig(fault)) => NetPath::RigDown(fault.to_string()),
-                Err(ShellError::Dut(_)) => NetPath::Silent,
-            }
-        })
+        Box::pin(async move { path_to(self.tcp(port, by).await, by).await })
     }
 
     fn look<'a>(&'a self, by: &'a Deadline) -> Fut<'a, Rig<String>> {

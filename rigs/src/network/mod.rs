@@ -4,9 +4,10 @@ pub(crate) mod address;
 pub(crate) mod jump;
 pub(crate) mod link;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shakedown_core::{Deadline, Fut, Network, Rig};
+use shakedown_core::{Deadline, Fut, NetPath, Network, Rig, ShellError};
 
 use crate::wiring::WiringProblem;
 
@@ -24,4 +25,13 @@ pub trait NetworkConf {
 fn is_host(text: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '@');
     !text.is_empty() && !text.contains(odd)
+}
+
+/// What the network says of a port whose address was looked for.
+async fn path_to(found: Result<SocketAddr, ShellError>, by: &Deadline) -> NetPath {
+    match found {
+        Ok(addr) => shakedown_host::ssh::path(addr, by).await,
+        Err(ShellError::Rig(fault)) => NetPath::RigDown(fault.to_string()),
+        Err(ShellError::Dut(_)) => NetPath::Silent,
+    }
 }

@@ -18,7 +18,7 @@ use shakedown_core::{Deadline, Fault, Fut, InfraKind, NetPath, Network, Rig, She
 use self::leases::Wanted;
 use self::mac::Mac;
 use self::side::Side;
-use super::{NetworkConf, is_host};
+use super::{NetworkConf, is_host, path_to};
 use crate::wiring::WiringProblem;
 
 const NAME: &str = "link";
@@ -176,13 +176,7 @@ impl Network for Link {
     }
 
     fn path<'a>(&'a self, port: u16, by: &'a Deadline) -> Fut<'a, NetPath> {
-        Box::pin(async move {
-            match self.tcp(port, by).await {
-                Ok(addr) => shakedown_host::ssh::path(addr, by).await,
-                Err(ShellError::Rig(fault)) => NetPath::RigDown(fault.to_string()),
-                Err(ShellError::Dut(_)) => NetPath::Silent,
-            }
-        })
+        Box::pin(async move { path_to(self.tcp(port, by).await, by).await })
     }
 
     fn look<'a>(&'a self, _by: &'a Deadline) -> Fut<'a, Rig<String>> {
