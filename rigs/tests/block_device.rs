@@ -187,6 +187,15 @@ async fn in_use() {
         assert!(fault.got.ends_with("is swap space of this host"), "{fault}");
         off.unwrap();
     }
+    // A loop device shows it: the kernel would open it exclusively all the same.
+    let losetup = Tool::new("losetup").args(["--find", "--show"]).arg(&device.node);
+    let over = losetup.run_ok(&by(Duration::from_secs(60))).await.unwrap().text();
+    let fault = refused(&lasting, &named, place.path()).await;
+    let off = Tool::new("losetup").arg("--detach").arg(&over).run_ok(&by(Duration::from_secs(60))).await;
+    let [over, under] =
+        [&over, device.node.to_str().unwrap()].map(|node| node.trim_start_matches("/dev/").to_owned());
+    assert_eq!(fault.got, format!("{under} is a member of {over} (loop device)"), "{fault}");
+    off.unwrap();
     // Another program has it exclusively: only the kernel knows.
     let flags = rustix::fs::OFlags::EXCL.bits().cast_signed();
     let held = std::os::unix::fs::OpenOptionsExt::custom_flags(OpenOptions::new().read(true), flags)

@@ -178,7 +178,8 @@ async fn endless() {
             "fail",
             "os",
             "stuck-at-boot",
-            &["kernel not reached after power", "0123456789abcdef"],
+            // The line that was cut by the end may have only begun.
+            &["kernel not reached after power", "last seen: 0"],
         );
         run.ended(ran.code, 1);
     }

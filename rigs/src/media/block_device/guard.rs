@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Where the kernel's view is; another place in tests.
@@ -122,6 +123,12 @@ impl Kernel {
     /// The device, its partitions, and all that is built on them.
     fn family(&self, name: &str) -> io::Result<(BTreeSet<String>, Vec<InUse>)> {
         let (mut all, mut members) = (BTreeSet::new(), Vec::new());
+        // The kernel does not call what a loop device shows held: an exclusive open would be let through.
+        let mut loops = Vec::new();
+        for of in names(&self.sys.join("class/block"))? {
+            let file = read(&self.block(&of).join("loop/backing_file"))?;
+            loops.extend(file.map(|file| (of, PathBuf::from(file))));
+        }
         let mut open = vec![name.to_owned()];
         while let Some(device) = open.pop() {
             if !all.insert(device.clone()) {
@@ -133,7 +140,9 @@ impl Kernel {
                     open.push(entry);
                 }
             }
-            for of in names(&dir.join("holders"))? {
+            let loops =
+                loops.iter().filter(|(_, file)| self.is_node(file, &device)).map(|(of, _)| of.clone());
+            for of in names(&dir.join("holders"))?.into_iter().chain(loops) {
                 let kind = self.kind(&of)?;
                 members.push(InUse::Member { device: device.clone(), of: of.clone(), kind });
                 open.push(of);
@@ -142,11 +151,27 @@ impl Kernel {
         Ok((all, members))
     }
 
+    /// Whether this is a node of the device, under whatever name.
+    fn is_node(&self, node: &Path, device: &str) -> bool {
+        match std::fs::metadata(node) {
+            Ok(found) if found.file_type().is_block_device() => {
+                let number = (rustix::fs::major(found.rdev()), rustix::fs::minor(found.rdev()));
+                self.number(device).is_ok_and(|known| known == Some(number))
+            }
+            Ok(_) => false,
+            // It was opened where we do not see it.
+            Err(_) => node.strip_prefix("/dev").is_ok_and(|name| name.as_os_str() == device),
+        }
+    }
+
     /// What is built on other devices, for people.
     fn kind(&self, name: &str) -> io::Result<&'static str> {
         let dir = self.block(name);
         if dir.join("md").exists() {
             return Ok("RAID");
+        }
+        if dir.join("loop").exists() {
+            return Ok("loop device");
         }
         let uuid = read(&dir.join("dm/uuid"))?.unwrap_or_default();
         Ok(match uuid.split('-').next() {
@@ -184,11 +209,8 @@ impl Kernel {
         let swaps = std::fs::read_to_string(self.proc.join("swaps"))?;
         for line in swaps.lines().skip(1) {
             let path = line.split_ascii_whitespace().next().unwrap_or_default();
-            let real = std::fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path));
-            let device = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if real.starts_with("/dev") && family.contains(&device) {
-                used.push(InUse::Swap { device });
-            }
+            let device = family.iter().find(|device| self.is_node(Path::new(path), device));
+            used.extend(device.map(|device| InUse::Swap { device: device.clone() }));
         }
         Ok(used)
     }
