@@ -108,7 +108,26 @@ async fn a_file_belongs_to_one_side_at_a_time() {
     assert_eq!(disk.switch(Side::Host, &by).await, Ok(Side::Host));
     std::fs::write(folder.path().join("disk.img"), b"short").unwrap();
     let short = disk.open(&by).await.map(|medium| medium.len()).unwrap_err();
-    assert_eq!((short.expected.as_str(), short.got.as_str()), ("1048576 bytes", "5 bytes"));
+    assert_eq!((short.expected.as_str(), short.got.as_str()), ("1048576 bytes (`size`)", "5 bytes"));
+}
+
+#[tokio::test]
+async fn a_file_of_another_size_is_somebodys_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("important");
+    let text = format!(
+        "consoles: {{ main: {{ command: {{ run: [cat] }} }} }}\nmedia: {{ main: {{ file: {{ path: '{}', size: 4KiB }} }} }}\n",
+        file.display()
+    );
+    std::fs::write(&file, [7; 5000]).unwrap();
+    let limit = by(Duration::from_secs(10));
+    let fault = open(&parse(&text), request(folder.path()), &limit).await.map(|slot| slot.id).unwrap_err();
+    assert_eq!((fault.expected.as_str(), fault.got.as_str()), ("4096 bytes (`size`)", "5000 bytes"));
+    assert_eq!(std::fs::read(&file).unwrap(), [7; 5000]);
+    // One that holds nothing is made so large, like one that is missing.
+    std::fs::write(&file, []).unwrap();
+    open(&parse(&text), request(folder.path()), &limit).await.unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 4096);
 }
 
 #[tokio::test]

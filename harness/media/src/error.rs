@@ -175,6 +175,14 @@ pub enum WriteError {
     /// The image is at fault.
     #[error(transparent)]
     Refused(#[from] ImageError),
+    /// The medium is the image's own file.
+    #[error("{} is the medium itself ({endpoint}): an image is never written over its own file", path.display())]
+    Itself {
+        /// The image's file.
+        path: PathBuf,
+        /// The medium's path.
+        endpoint: String,
+    },
     /// The image does not fit.
     #[error("{} does not fit: expected a medium of at least {image} bytes, got {medium} bytes ({endpoint})", path.display())]
     TooSmall {

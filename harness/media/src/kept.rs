@@ -13,7 +13,7 @@ use crate::layout::{Layout, Partition, Select, Table, read_layout};
 use crate::pipeline::{Drained, Part, drain};
 use crate::progress::{Meter, OnProgress, Phase};
 use crate::source::ImageSource;
-use crate::write::{Written, broken, cancelled, prove_holds};
+use crate::write::{Written, broken, cancelled, not_itself, prove_holds};
 
 /// What an OS writes on its own medium.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub fn prove_kept(
     mutable: &Mutable,
     progress: &mut OnProgress<'_>,
 ) -> Result<Written, WriteError> {
+    not_itself(source, &medium.identity().path)?;
     let Ok(layout) = read_layout(medium) else { return prove_holds(source, medium, progress) };
     // What is compared must come from the medium.
     medium.barrier().map_err(|error| broken(medium, "flush", 0, &error))?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,6 +209,17 @@ impl Does {
     }
 }
 
+/// The run's configuration would be written into somebody's image.
+pub(crate) fn not_itself(source: &ImageSource, endpoint: &str) -> Result<(), WriteError> {
+    let file = |path: &Path| std::fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+    match file(source.path()) {
+        Some(image) if file(Path::new(endpoint)) == Some(image) => {
+            Err(WriteError::Itself { path: source.path().to_owned(), endpoint: endpoint.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn transfer(
     source: &mut ImageSource,
     medium: &mut dyn Medium,
@@ -217,6 +229,7 @@ fn transfer(
     let wrote = !matches!(does, Does::Nothing);
     let room = medium.len();
     let endpoint = medium.identity().path.clone();
+    not_itself(source, &endpoint)?;
     let too_small = |source: &ImageSource, image: u64| WriteError::TooSmall {
         path: source.path().to_owned(),
         endpoint: endpoint.clone(),

@@ -18,7 +18,7 @@ use crate::wiring::WiringProblem;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "FileMedium")]
 pub struct Conf {
-    /// The file; made when it is missing. Without a folder, it lies in the slot's own.
+    /// The file; made when it is missing, and left alone when it has another size. Without a folder, it lies in the slot's own.
     pub path: PathBuf,
     /// Its size.
     pub size: Bytes,
@@ -36,8 +36,12 @@ impl MediaConf for Conf {
         let disk =
             FileDisk { path: cx.folder.join(&self.path), size: self.size.0, side: Mutex::new(Side::Host) };
         Box::pin(async move {
-            // Shows at once whether it can be had at all.
-            drop(FileMedium::create(&disk.path, disk.size)?);
+            // Shows at once whether it can be had at all. What is there already is somebody's.
+            if std::fs::metadata(&disk.path).is_ok_and(|about| !about.is_file() || about.len() > 0) {
+                disk.whole()?;
+            } else {
+                drop(FileMedium::create(&disk.path, disk.size)?);
+            }
             Ok(Arc::new(disk) as Arc<dyn Storage>)
         })
     }
@@ -50,6 +54,17 @@ struct FileDisk {
 }
 
 impl FileDisk {
+    /// The file, of the size that the rig file says.
+    fn whole(&self) -> Rig<FileMedium> {
+        let medium = FileMedium::open(&self.path)?;
+        if medium.len() != self.size {
+            return Err(Fault::new(InfraKind::Medium, "file", "open", self.path.display().to_string())
+                .expected(format!("{} bytes (`size`)", self.size), format!("{} bytes", medium.len()))
+                .hint("it is left as it is: delete the file, or correct `size`"));
+        }
+        Ok(medium)
+    }
+
     fn here(&self) -> Side {
         *self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,13 +103,7 @@ impl Storage for FileDisk {
                     .expected("the host's side", "it was given to the DUT")
                     .hint("switch the medium to the host first"));
             }
-            let medium = FileMedium::open(&self.path)?;
-            if medium.len() != self.size {
-                return Err(Fault::new(InfraKind::Medium, "file", "open", self.endpoint())
-                    .expected(format!("{} bytes", self.size), format!("{} bytes", medium.len()))
-                    .hint("another program changed its size: delete the file, or correct `size`"));
-            }
-            Ok(Box::new(medium) as Box<dyn Medium>)
+            Ok(Box::new(self.whole()?) as Box<dyn Medium>)
         })
     }
 }

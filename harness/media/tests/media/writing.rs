@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use shakedown_core::{InfraKind, Medium as _, Sha};
 use shakedown_media::{
     Container, FileMedium, ImageSource, Phase, Progress, WriteError, identify, open_source, prove_holds,
-    write_delta, write_image,
+    prove_kept, write_delta, write_image,
 };
 use tempfile::TempDir;
 
@@ -175,6 +175,30 @@ fn an_image_that_does_not_fit_is_refused_before_or_while_it_is_written() {
             assert!(medium.bytes.iter().all(|byte| *byte == 0xa5), "{container}");
         }
     }
+}
+
+#[test]
+fn an_image_is_not_written_over_its_own_file() {
+    let dir = TempDir::new().unwrap();
+    let bytes = disk(3 * MIB, 27);
+    let path = file(dir.path(), "a.img", &bytes);
+    let [link, hard] = ["link", "hard"].map(|name| dir.path().join(name));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    std::fs::hard_link(&path, &hard).unwrap();
+    for medium in [&path, &link, &hard] {
+        let mut medium = FileMedium::open(medium).unwrap();
+        let source = || open_source(&path).unwrap();
+        let mutable = shakedown_media::Mutable::default();
+        for refused in [
+            write_image(&mut source(), &mut medium, &mut quiet),
+            write_delta(&mut source(), &mut medium, &mut quiet),
+            prove_holds(&mut source(), &mut medium, &mut quiet),
+            prove_kept(&mut source(), &mut medium, &mutable, &mut quiet),
+        ] {
+            assert!(matches!(refused, Err(WriteError::Itself { .. })), "{refused:?}");
+        }
+    }
+    assert!(std::fs::read(&path).unwrap() == bytes);
 }
 
 #[test]
