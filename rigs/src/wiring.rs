@@ -160,6 +160,35 @@ impl Wiring {
         Ok(())
     }
 
+    /// What only one place of a rig can have, by its fields: outlets, ports and media, as they are written. A
+    /// person or a program may stand behind several.
+    pub fn devices(&self) -> Vec<(String, String)> {
+        let outputs = self.outputs.iter().map(|(name, driver)| (format!("outputs.{name}"), driver));
+        let lines = self.power.iter().map(|driver| (POWER.to_owned(), driver)).chain(outputs);
+        let lines =
+            lines.filter(|(_, driver)| !matches!(driver, LineDriver::Manual(_) | LineDriver::Command(_)));
+        let lines = lines.map(|(field, driver)| (field, format!("{driver:?}")));
+        let consoles = self.consoles.iter().filter_map(|(name, driver)| {
+            let device = match driver {
+                ConsoleDriver::Serial(serial) => format!("serial {}", serial.port.display()),
+                ConsoleDriver::Command(_) | ConsoleDriver::Rtt(_) => return None,
+                driver => format!("{driver:?}"),
+            };
+            Some((format!("consoles.{name}"), device))
+        });
+        let media = self.media.iter().filter_map(|(name, driver)| {
+            let device = match driver {
+                MediaDriver::BlockDevice(device) => format!("disk {}", device.path.display()),
+                // Else it lies in the slot's own folder.
+                MediaDriver::File(file) if file.path.is_absolute() => format!("file {}", file.path.display()),
+                MediaDriver::File(_) => return None,
+                driver => format!("{driver:?}"),
+            };
+            Some((format!("media.{name}"), device))
+        });
+        lines.chain(consoles).chain(media).collect()
+    }
+
     /// The limits of an output, with what the board needs.
     pub(crate) fn limits(&self, output: &str, board: &Board) -> Limits {
         let doc = self.limits.get(output).copied().unwrap_or_default();

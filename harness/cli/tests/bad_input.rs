@@ -43,6 +43,7 @@ fn main() {
             trial("the_list_shows_what_would_run", list),
             trial("a_reader_that_leaves_ends_nothing", closed_pipe),
             trial("a_rig_s_errors_are_all_told_at_their_places", rigs),
+            trial("what_two_slots_name_is_told", shared),
             trial("sabotages_are_those_of_what_is_asked_for", sabotages),
         ]
     });
@@ -762,6 +763,22 @@ async fn discontinued() {
     let allowed = rig.replace("board: parallella", "board: parallella\n    allow-discontinued: true");
     place.file("rig.yaml", allowed.as_bytes());
     place.run(&["rigs", "check", "--rig", "rig.yaml"]).await.says(0, &["1 slot(s), 0 error(s)"]);
+}
+
+/// What two slots have at once is one's and not the other's. A person may stand behind both.
+async fn shared() {
+    let place = Place::new();
+    let slot = "    board: raspberrypi4-64\n    power: { manual: {} }\n    outputs: { reset: { gpio: { chip: a, line: 3 } } }\n    \
+                consoles: { main: { serial: { port: /dev/ttyUSB0 } } }\n    media: { main: { file: { path: disk, size: 8GiB } } }\n";
+    place.file("desk.yaml", format!("rig: desk\nslots:\n  one:\n{slot}  two:\n{slot}"));
+    place.run(&["rigs", "check", "desk"]).await.says(
+        2,
+        &[
+            "desk.yaml:12:23: slots.two.outputs.reset: the same device as slots.one.outputs.reset: ",
+            "desk.yaml:13:23: slots.two.consoles.main: the same device as slots.one.consoles.main: ",
+            "2 slot(s), 2 error(s)",
+        ],
+    );
 }
 
 async fn schemas() {

@@ -89,7 +89,11 @@ fn problem(text: &str) -> Problem {
         .find_map(|prefix| text.strip_prefix(prefix))
         .and_then(|rest| rest.rsplit_once(", expected "));
     if let Some((got, expected)) = wrong {
-        return Problem::WrongType { expected: wanted(expected), got: found(got) };
+        let got = match (expected, found(got)) {
+            ("map with a single key", got) if got == "a mapping" => "one with none or several".into(),
+            (_, got) => got,
+        };
+        return Problem::WrongType { expected: wanted(expected), got };
     }
     match text {
         "EOF while parsing a value" => Problem::Empty,

@@ -92,7 +92,7 @@ fn each_slip_is_named_with_its_place() {
         ),
         (
             "    power: { manual: {}, gpio: {} }\n",
-            "5:12: slots.pi4.power: expected a mapping with exactly one key, got a mapping",
+            "5:12: slots.pi4.power: expected a mapping with exactly one key, got one with none or several",
         ),
         ("    power: on\n", "5:12: slots.pi4.power: unknown choice `on`"),
         (

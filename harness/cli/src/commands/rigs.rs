@@ -26,18 +26,26 @@ pub(super) struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Command {
     /// Every slot, a line each.
-    List,
+    List(Which),
     /// A slot, or all: what is wired to what, and what it offers. Nothing is opened.
     Show {
         /// Its name in the rig file, or `rig/slot`.
         slot: Option<String>,
     },
     /// Checks the file and each slot against its board. Nothing is opened.
-    Check,
+    Check(Which),
     /// Proves the wiring: looks at every part, then switches one slot at a time and listens to all consoles.
     Doctor(doctor::Args),
     /// What is plugged into this host, as the draft of a rig file. Nothing is opened.
     Discover,
+}
+
+/// A rig file, as people name it.
+#[derive(clap::Args, Debug)]
+struct Which {
+    /// The rig file, `desk` for `desk.yaml`. Else as --rig says.
+    #[arg(value_name = "RIG")]
+    file: Option<PathBuf>,
 }
 
 pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
@@ -46,12 +54,16 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
         Command::Doctor(doctor) => return doctor::run(paths, args.rig.as_deref(), doctor),
         _ => {}
     }
-    let rig = Rig::find(args.rig.as_deref())?;
+    let named = match &args.command {
+        Command::List(which) | Command::Check(which) => which.file.as_deref(),
+        _ => None,
+    };
+    let rig = Rig::find(named.or(args.rig.as_deref()))?;
     let slots = &rig.doc.value.slots;
     match &args.command {
         Command::Discover | Command::Doctor(_) => {}
         Command::Show { slot } => show::run(paths, &rig, slot.as_deref())?,
-        Command::List => {
+        Command::List(_) => {
             for (name, slot) in slots {
                 let kind = match (&slot.simulated, &slot.qemu) {
                     (Some(_), _) => "simulated",
@@ -61,7 +73,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
                 out!("{:<24} {:<28} {kind}", format!("{}/{name}", rig.doc.value.rig), slot.board);
             }
         }
-        Command::Check => {
+        Command::Check(_) => {
             let catalogue = Catalogue::with_paths(paths)?;
             let checked = slots.iter().map(|(name, slot)| {
                 let board = rig.board(&catalogue, name, slot)?;
@@ -71,7 +83,7 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
                     missing => Err(CliError::infra(format!("slot {name}: {}", missing.join("; ")))),
                 }
             });
-            let errors: Vec<_> = checked.filter_map(Result::err).collect();
+            let errors: Vec<_> = checked.filter_map(Result::err).chain(rig.shared()).collect();
             for error in &errors {
                 err!("{error}");
             }

@@ -292,6 +292,23 @@ impl Rig {
         Ok(Arc::new(here))
     }
 
+    /// Places that name the same outlet, port or medium: all but the first of each.
+    pub fn shared(&self) -> Vec<CliError> {
+        let (mut known, mut errors) = (BTreeMap::new(), Vec::new());
+        for (name, slot) in &self.doc.value.slots {
+            for (field, device) in slot.wiring().unwrap_or_default().devices() {
+                let field = format!("slots.{name}.{field}");
+                if let Some(first) = known.get(&device) {
+                    let what = format!("the same device as {first}: one of the two is another's");
+                    errors.push(self.doc.invalid(&field, what).into());
+                } else {
+                    known.insert(device, field);
+                }
+            }
+        }
+        errors
+    }
+
     /// Whether a slot fits its board, before anything is opened.
     pub fn check(&self, name: &str, slot: &SlotDoc, board: &Board) -> Result<(), CliError> {
         let machine = slot.qemu.as_ref().and_then(|machine| machine.check_board(board).err());
