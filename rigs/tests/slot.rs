@@ -158,6 +158,7 @@ async fn the_network_tells_refused_mute_and_speaking_apart() {
     drop(held);
     drop(server);
     assert_eq!(network.path(port, &by).await, NetPath::Refused);
+    assert_eq!(network.look(&by).await.unwrap(), "localhost is at 127.0.0.1");
 }
 
 #[tokio::test]

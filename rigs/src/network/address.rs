@@ -40,12 +40,11 @@ struct Address {
     host: String,
 }
 
-impl Address {
-    /// Only the DUT itself answers for such a name (RFC 6762, 3).
-    fn of_mdns(&self) -> bool {
-        let name = self.host.trim_end_matches('.');
-        name.rsplit_once('.').is_some_and(|(_, domain)| domain.eq_ignore_ascii_case("local"))
-    }
+/// Whether there is no such name. Where DHCP hands names to DNS, as where a DUT answers for its own, that is so
+/// whenever the DUT is not there; a resolver that cannot tell is the rig's.
+fn is_unknown(error: &std::io::Error) -> bool {
+    // glibc's words for EAI_AGAIN, the one that asks to try again; std passes on no number.
+    !error.to_string().contains("Temporary failure")
 }
 
 impl Network for Address {
@@ -59,11 +58,11 @@ impl Network for Address {
                 .map_err(|stop| ShellError::Rig(fault().stopped(stop)))?;
             let mut found: Vec<_> = match looked_up {
                 Ok(found) => found.collect(),
-                Err(error) if self.of_mdns() => {
+                Err(error) if is_unknown(&error) => {
                     return Err(ShellError::Dut(Unreachable::NoRoute(format!("{}: {error}", self.host))));
                 }
                 Err(error) => {
-                    return Err(ShellError::Rig(fault().because(&error).hint("is its name right?")));
+                    return Err(ShellError::Rig(fault().because(&error)));
                 }
             };
             // Link-local IPv6 addresses need an interface that a name does not give.
@@ -81,7 +80,7 @@ impl Network for Address {
             match self.tcp(0, by).await {
                 Ok(addr) => Ok(format!("{} is at {}", self.host, addr.ip())),
                 Err(ShellError::Rig(fault)) => Err(fault),
-                Err(ShellError::Dut(_)) => Ok(format!("nobody answers to {} now", self.host)),
+                Err(ShellError::Dut(_)) => Ok(format!("no address for {} (is its name right?)", self.host)),
             }
         })
     }
