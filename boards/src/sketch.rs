@@ -130,15 +130,24 @@ fn arch(lines: &[Line]) -> Option<(usize, String)> {
     })
 }
 
-/// The last serial console of the kernel's command line, which is the one that is /dev/console.
+/// The last serial console of the kernel's command line: the one that is /dev/console, unless a screen stands behind it.
 fn console(lines: &[Line]) -> Option<(usize, String, Option<u32>)> {
     lines.iter().find_map(|line| {
         let (_, given) = line.text.split_once("ommand line: ")?;
-        let value = given.split_whitespace().rev().find_map(|word| word.strip_prefix("console="))?;
+        let value = given
+            .split_whitespace()
+            .rev()
+            .filter_map(|word| word.strip_prefix("console="))
+            .find(is_serial)?;
         let (tty, speed) = value.split_once(',').unwrap_or((value, ""));
         let digits: String = speed.chars().take_while(char::is_ascii_digit).collect();
         Some((line.number, tty.to_owned(), digits.parse().ok()))
     })
+}
+
+/// Not a screen: `tty1`, `tty0`.
+fn is_serial(console: &&str) -> bool {
+    !console.strip_prefix("tty").is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The families that were named, or those that together have the stages that the log shows.

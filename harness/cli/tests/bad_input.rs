@@ -635,6 +635,29 @@ async fn replays() {
     replay("generic-amd64/floating-line.cast", "generic-amd64").await.says(3, &["failed: "]);
     // Another board's stages are not these.
     replay("generic-aarch64/reference-uboot.cast", "generic-aarch64").await.says(0, &["U-Boot 20"]);
+    // An OS that is silent by design: what a console shows counts all the same, and nothing is no proof.
+    let silent = |file: String| {
+        let place = &place;
+        async move { place.run(&["replay", "--board", "generic-amd64", "--os", "balenaos", &file]).await }
+    };
+    let up = silent(file("generic-amd64/reference-boot.cast")).await;
+    up.says(0, &["Linux version 6.1.0", "up, as far as"]);
+    let says = [
+        (
+            "panic",
+            1,
+            "Linux version 6.1\\r\\nKernel panic - not syncing: VFS\\r\\n",
+            "known-bad line `kernel-panic`",
+        ),
+        ("hello", 3, "hello\\r\\n", "nothing that it shows is a stage: whether it came up stays open"),
+    ];
+    for (name, exit, said, want) in says {
+        let cast = place.file(
+            name,
+            format!("{{\"version\": 2, \"width\": 80, \"height\": 24}}\n[1.0, \"o\", \"{said}\"]\n"),
+        );
+        silent(cast.display().to_string()).await.says(exit, &[want]);
+    }
     place.file("broken.cast", "{\"version\": 2}\n[0.1, \"o\"\n[0.2, \"o\", \"x\"]\n");
     place.run(&["replay", "broken.cast", "--board", "generic-amd64"]).await.says(2, &["broken.cast: line 2"]);
     place
@@ -716,6 +739,15 @@ async fn new_boards() {
         .run(&args)
         .await
         .says(0, &["board: my-board", "arch: aarch64  # reference-uboot.cast:", "tty: [ttyAMA0]"]);
+    // The screen behind it is none that we read.
+    place.file(
+        "screen.log",
+        "[    0.0] Kernel command line: root=/dev/x console=ttyS2,1500000 console=tty1 quiet\n",
+    );
+    place
+        .run(&["boards", "new", "x", "--from-log", "screen.log"])
+        .await
+        .says(0, &["tty: [ttyS2]", "baud: 1500000"]);
     let into = [&args[..], &["--into", "own"]].concat();
     place.run(&into).await.says(0, &["own/catalogue/my-board.yaml: fill the gaps"]);
     place.run(&into).await.says(2, &["own/catalogue/my-board.yaml is there already"]);

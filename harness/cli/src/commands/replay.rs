@@ -38,14 +38,13 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     if recording.cut_off {
         err!("warning: {shown}: the last line is cut off and was left out");
     }
-    let mut spec = boot_spec(&board, &profile);
-    let (seen, outside): (Vec<_>, Vec<_>) =
-        spec.stages.into_iter().partition(|stage| matches!(stage.seen, Seen::Console(_)));
-    spec.stages = seen;
+    let spec = boot_spec(&board, &profile);
+    let (shows, outside): (Vec<_>, Vec<_>) =
+        spec.stages.iter().partition(|stage| matches!(stage.seen, Seen::Console(_)));
     let (stages, outcome) = replayed(&spec, &Resets::default(), recording.start(), &recording.chunks)
         .map_err(CliError::refused)?;
     out!("{shown}, by the stages of {} and {}", board.slug, profile.id);
-    for stage in &spec.stages {
+    for stage in shows {
         match stages.iter().find(|reached| reached.name == stage.name) {
             Some(reached) => {
                 out!("  {:<12} {:>8.3} s  {}", stage.name, reached.after.as_secs_f64(), reached.saw.trim());
@@ -56,6 +55,10 @@ pub(super) fn run(paths: &[PathBuf], args: &Args) -> CliResult {
     }
     let outside: Vec<_> = outside.iter().map(|stage| stage.name.as_str()).collect();
     out!("  a console cannot show: {}", outside.join(", "));
+    if stages.is_empty() && matches!(outcome, BootOutcome::Up(_)) {
+        out!("nothing that it shows is a stage: whether it came up stays open");
+        return Ok(ExitCode::Infra);
+    }
     Ok(verdict(&outcome))
 }
 
